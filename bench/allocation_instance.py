@@ -1,0 +1,78 @@
+"""Synthetic instances of the allocation: packed blocks made on the executors, seeded by block; never held anywhere in full.
+
+Values are log-normal by user, costs follow the depth of the promotion; the budget binds, and so do most stocks. `hard` adds a budget
+to every promotion, so that most resources bind.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from promoloop.allocation import BlockScan, packing
+from promoloop.allocation.packing import Layout
+from promoloop.allocation.pricing import Block
+from promoloop.allocation.problem import Problem, Resource
+
+BLOCK_USERS = 20_000
+
+
+def block(number: int, users: int, promotions: int, kind: np.dtype) -> Block:
+    """Users of one block."""
+    rng = np.random.default_rng([5, number, promotions])
+    depth = np.linspace(0.05, 0.4, promotions)[:, None]
+    base = rng.lognormal(2, 0.8, users)[None, :]
+    shape = (promotions, users)
+    value = base * rng.beta(2, 3, users)[None, :] * rng.gamma(2, 0.5, shape) * np.sqrt(depth)
+    cost = base * depth * (0.3 + 0.7 * rng.random(shape))
+    return Block(number, value.astype(kind), cost.astype(kind), np.zeros(users, np.int16))
+
+
+def sizes(users: int) -> list[int]:
+    """Users of each block."""
+    count = max(1, -(-users // BLOCK_USERS))
+    return [users // count + (1 if i < users % count else 0) for i in range(count)]
+
+
+def problem(users: int, promotions: int, is_hard: bool) -> Problem:
+    """Total budget, a stock for each promotion; a budget for each as well where `is_hard`."""
+    mean = block(10**6, 20_000, promotions, np.dtype(np.float64)).cost.mean(1)
+    rng = np.random.default_rng(11)
+    stock = np.maximum(np.floor(users * 0.6 / promotions * rng.uniform(0.3, 1.5, promotions)), 1)
+    resources = [Resource("budget", "cost", float(mean.mean() * users * (0.2 if not is_hard else 0.12)), np.ones(promotions))]
+    for p, alone in enumerate(np.eye(promotions)):
+        resources.append(Resource(f"inventory:p{p}", "count", float(stock[p]), alone))
+        if is_hard:
+            resources.append(Resource(f"budget:p{p}", "cost", float(mean[p] * stock[p] * rng.uniform(0.5, 1.1)), alone))
+    return Problem(tuple(f"p{p}" for p in range(promotions)), tuple(resources))
+
+
+def scan(spark: SparkSession, users: int, promotions: int, folder: Path) -> BlockScan:
+    """The instance's blocks, written to `folder` and opened."""
+    layout = Layout(len(sizes(users)), tuple(f"p{p}" for p in range(promotions)), users * promotions <= 5_000_000)
+    each = sizes(users)
+
+    def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column("id").to_pylist():
+                one = block(number, each[number], promotions, layout.kind)
+                ids = [f"u{number}-{i}" for i in range(one.users)]
+                row = {"number": number, "users": one.users, "user_ids": ids, "fault": None}
+                row |= {"value": one.value.tobytes(), "cost": one.cost.tobytes(), "cell": one.cell.tobytes()}
+                yield pa.RecordBatch.from_pylist([row], _SCHEMA)
+
+    count = len(each)
+    made_blocks = spark.range(0, count, 1, min(count, 64)).withColumn("id", F.col("id").cast("int")).mapInArrow(made, packing.SCHEMA)
+    options = {"compression": "none", "parquet.enable.dictionary": "false"}
+    made_blocks.write.mode("overwrite").options(**options).parquet(str(folder))
+    return BlockScan.opened(spark, layout, str(folder))
+
+
+_SCHEMA = pa.schema(
+    [("number", pa.int32()), ("users", pa.int32()), ("user_ids", pa.list_(pa.string()))]
+    + [(name, pa.binary()) for name in ("value", "cost", "cell")]
+    + [("fault", pa.string())]
+)

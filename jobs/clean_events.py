@@ -1,0 +1,41 @@
+"""raw_events, users, items -> events, events_rejected, batches."""
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from promoloop import events, expectations, launch, sources, tables
+from promoloop.launch import Outcome
+from promoloop.settings import Settings
+
+
+def run(spark: SparkSession, settings: Settings) -> Outcome:
+    """Judge what came since the last run: accepted, rejected with reasons, or duplicate. Raises UserError where too much is rejected."""
+    users, items = tables.read(spark, settings, tables.USERS), tables.read(spark, settings, tables.ITEMS)
+    rules = expectations.load_rules(spark, "events", events.judged_schema(tables.RAW_EVENTS.schema))
+    raw = tables.read_stream(spark, settings, tables.RAW_EVENTS)
+    mapping = sources.load_mapping(settings.source.name)
+    given = mapping.given_columns("events")
+    before = tables.read_or_empty(spark, settings, tables.BATCHES).orderBy(F.desc("batch_id"), "take").limit(100).collect()
+    totals = events.Totals()
+
+    def clean(received: DataFrame, take: int) -> None:
+        judged = events.judge(received, users, items, rules, settings.events, is_price_given="price" in given)
+        known = tables.read_or_empty(spark, settings, tables.EVENTS)
+        with events.settled(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids) as verdicts:
+            counts = events.per_batch(verdicts, rules, take).collect()
+            events.gate(verdicts, counts, before, rules, settings.events.max_rejected_share)
+            accepted = events.accepted(verdicts)
+            if "session_id" not in given:
+                accepted = accepted.transform(events.add_sessions, settings.events.session_gap_minutes)
+            tables.append_once(accepted, settings, tables.EVENTS, "clean", take)
+            tables.append_once(events.rejected(verdicts, tables.RAW_EVENTS.column_names), settings, tables.EVENTS_REJECTED, "clean", take)
+            batches = spark.createDataFrame([row.asDict() for row in counts], tables.BATCHES.schema)
+            tables.append_once(batches, settings, tables.BATCHES, "clean", take)
+        totals.add(counts)
+
+    sources.take(raw, tables.checkpoint(settings, "clean"), clean).wait()
+    return Outcome(totals.received, totals.accepted, totals.rejected, {"rows_duplicate": totals.duplicate})
+
+
+if __name__ == "__main__":
+    launch.main(run)

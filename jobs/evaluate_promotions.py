@@ -1,0 +1,37 @@
+"""past_offers, offers, events, users, items, promotions, user_profiles, offer_scores (embedded shop: truth_offers) -> evaluations."""
+
+from pyspark.sql import SparkSession
+
+from promoloop import launch, tables
+from promoloop.evaluation import evaluations
+from promoloop.launch import Outcome
+from promoloop.offers import log
+from promoloop.offers.log import Shop
+from promoloop.settings import Settings
+
+
+def run(spark: SparkSession, settings: Settings) -> Outcome:
+    """Measure what the offers changed whose window the log covers to its end, past campaigns' and our own."""
+    users = tables.read(spark, settings, tables.USERS)
+    items = tables.read(spark, settings, tables.ITEMS)
+    promotions = tables.read(spark, settings, tables.PROMOTIONS)
+    events = tables.read(spark, settings, tables.EVENTS)
+    optional = {table.name: spark.createDataFrame([], table.schema) for table in (tables.USER_PROFILES, tables.OFFER_SCORES)}
+    optional |= {name: tables.read(spark, settings, table) for name, table in _WANTED.items() if tables.exists(spark, settings, table)}
+    offers = spark.createDataFrame([], tables.OFFERS.schema)
+    for ledger in (tables.PAST_OFFERS, tables.OFFERS):
+        offers = offers.unionByName(optional[ledger.name]) if ledger.name in optional else offers
+    closed, end = evaluations.closed_on(offers, events, settings.evaluation)
+    shop = Shop(users, items, promotions, log.with_messages(log.with_margin(events, items, settings.offers.assumed_margin), offers))
+    profiles, scores, truth = optional["user_profiles"], optional["offer_scores"], optional.get("truth_offers")
+    measured = evaluations.per_metric(closed, shop, profiles, scores, truth, settings.execution.explore_share, settings.evaluation)
+    written = tables.merge(measured, settings, tables.EVALUATIONS)
+    return Outcome(rows_out=written, figures={"log_ends": str(end)})
+
+
+_WANTED = {
+    table.name: table for table in (tables.PAST_OFFERS, tables.OFFERS, tables.USER_PROFILES, tables.OFFER_SCORES, tables.TRUTH_OFFERS)
+}
+
+if __name__ == "__main__":
+    launch.main(run)

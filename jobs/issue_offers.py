@@ -1,0 +1,32 @@
+"""allocations, allocation_resources, offer_scores, promotions -> offers, channel files."""
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from promoloop import launch, privacy, tables
+from promoloop.execution import channels, issuing
+from promoloop.launch import Outcome
+from promoloop.settings import Settings
+
+
+def run(spark: SparkSession, settings: Settings) -> Outcome:
+    """Draw arms, log every decision with its propensity, and write what each channel has to send."""
+    as_of, run_id, own = settings.run.as_of, settings.run.run_id, F.col("run_id") == settings.run.run_id
+    allocations = tables.read(spark, settings, tables.ALLOCATIONS).where(own)
+    resources = tables.read(spark, settings, tables.ALLOCATION_RESOURCES).where(own)
+    scores = tables.read(spark, settings, tables.OFFER_SCORES).where(F.col("as_of_on") == F.lit(as_of))
+    promotions = tables.read(spark, settings, tables.PROMOTIONS)
+    issued = tables.exists(spark, settings, tables.OFFERS)
+    decided = tables.read(spark, settings, tables.OFFERS).where(own) if issued else spark.createDataFrame([], tables.OFFERS.schema)
+    decisions = issuing.assign(allocations, scores, resources, run_id, settings.execution)
+    key = privacy.load_key(settings)
+    offers = issuing.to_offers(decisions, promotions, run_id, as_of, settings.offers.horizon_days, key, decided)
+    written = tables.merge(offers, settings, tables.OFFERS, is_insert_only=True)
+    ledger = tables.read(spark, settings, tables.OFFERS).where(own)
+    folder = channels.write(ledger, promotions, settings.paths.out, run_id)
+    by_arm = {f"offers_{row['arm']}": row["count"] for row in ledger.groupBy("arm").count().orderBy("arm").collect()}
+    return Outcome(rows_out=written, figures={**by_arm, "channel_files": folder})
+
+
+if __name__ == "__main__":
+    launch.main(run)

@@ -1,0 +1,30 @@
+"""events_rejected, users, items, events -> events, events_rejected, batches: quarantined records judged again, after a fix."""
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from promoloop import events, expectations, launch, sources, tables
+from promoloop.launch import Outcome
+from promoloop.settings import Settings
+
+
+def run(spark: SparkSession, settings: Settings) -> Outcome:
+    """Judge the quarantine by today's rules, users and items. What is sound now becomes events; the rest stays, with today's reasons."""
+    users, items = tables.read(spark, settings, tables.USERS), tables.read(spark, settings, tables.ITEMS)
+    rules = expectations.load_rules(spark, "events", events.judged_schema(tables.RAW_EVENTS.schema))
+    mapping = sources.load_mapping(settings.source.name)
+    version = tables.version(spark, settings, tables.EVENTS_REJECTED)
+    received = events.received_again(tables.read(spark, settings, tables.EVENTS_REJECTED), tables.RAW_EVENTS.schema)
+    judged = events.judge(received, users, items, rules, settings.events, is_price_given="price" in mapping.given_columns("events"))
+    known = tables.read_or_empty(spark, settings, tables.EVENTS)
+    with events.settled(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids) as verdicts:
+        corrected = events.moved_per_batch(verdicts, take=-1 - version)
+        released = tables.append_once(events.accepted(verdicts), settings, tables.EVENTS, "requeue", version)
+        tables.append_once(corrected, settings, tables.BATCHES, "requeue", version)
+        still = events.rejected(verdicts, tables.RAW_EVENTS.column_names)
+        left = tables.replace_table(still, settings, tables.EVENTS_REJECTED)
+    return Outcome(rows_in=released + left, rows_out=released, rows_rejected=left)
+
+
+if __name__ == "__main__":
+    launch.main(run)

@@ -1,0 +1,35 @@
+"""users, items, promotions, events, past_offers, offers, user_profiles -> offer_scores."""
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from promoloop import launch, tables
+from promoloop.launch import Outcome
+from promoloop.offers import log, scores
+from promoloop.offers.log import Shop
+from promoloop.settings import Settings
+
+
+def run(spark: SparkSession, settings: Settings) -> Outcome:
+    """Learn what offers change from those made so far, then value every eligible (user, promotion)."""
+    as_of = settings.run.as_of
+    users = tables.read(spark, settings, tables.USERS)
+    items = tables.read(spark, settings, tables.ITEMS)
+    promotions = tables.read(spark, settings, tables.PROMOTIONS)
+    events = tables.read(spark, settings, tables.EVENTS)
+    segments = tables.read(spark, settings, tables.USER_PROFILES).where(F.col("as_of_on") == F.lit(as_of))
+    offers = spark.createDataFrame([], tables.OFFERS.schema)
+    for ledger in (tables.PAST_OFFERS, tables.OFFERS):
+        if tables.exists(spark, settings, ledger):
+            offers = offers.unionByName(tables.read(spark, settings, ledger))
+    before = F.lit(as_of).cast("timestamp")
+    offers = offers.where(F.col("valid_from_at") < before)  # a rerun must not learn from its own plan
+    shop = Shop(users, items, promotions, log.known(events, items, offers, before, settings.offers.assumed_margin))
+    learned = scores.train(offers, shop, as_of, settings.offers)
+    scored = scores.per_pair(learned, offers, shop, segments, as_of, settings.offers)
+    written = tables.replace_day(scored, settings, tables.OFFER_SCORES, as_of)
+    return Outcome(rows_in=learned.redeems.rows, rows_out=written, figures=learned.figures)
+
+
+if __name__ == "__main__":
+    launch.main(run)

@@ -1,0 +1,119 @@
+"""Prices of a sample that fits the driver: Newton's method on the smoothed dual, the smoothing lowered step by step.
+
+With temperature t a user takes promotion p with probability softmax(reduced value / t), 'nothing' among the choices; the dual
+of that smoothed problem is differentiable, and its Hessian is the covariance of what users use, divided by t. At low t it is
+the dual of the programme itself. (Nesterov 2005, smoothing; Bertsekas 1982, projected Newton.)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from promoloop.allocation.pricing import Array, Block
+from promoloop.allocation.problem import Floats, Problem
+
+_COOLING = 0.25
+_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """The smoothed dual at some prices: its value, its gradient (right - use) and, where asked for, its Hessian."""
+
+    value: float
+    gradient: Floats
+    hessian: Floats | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Users that stand for others: each counts `weight` times."""
+
+    block: Block
+    weight: Floats
+
+
+def smoothed(sample: Sample, problem: Problem, right: Floats, prices: Floats, temperature: float, has_hessian: bool) -> Smoothed:
+    """Evaluate the smoothed dual of the users of `sample` with right-hand sides `right`."""
+    block, weight = sample.block, sample.weight
+    kind = block.value.dtype
+    per_cost, per_count = (unit.astype(kind) for unit in problem.unit_prices(prices))
+    reduced = block.value - per_cost[block.cell].T * block.cost - per_count[block.cell].T
+    peak = np.maximum(reduced.max(0), 0)
+    share = np.exp((reduced - peak) / kind.type(temperature))
+    total = share.sum(0) + np.exp(-peak / kind.type(temperature))
+    share /= total
+    value = float(weight @ peak + temperature * (weight @ np.log(total)) + prices @ right)
+    cells = len(problem.cells)
+    count = _by_cell(share * weight.astype(kind), block.cell, cells)
+    cost = _by_cell(share * block.cost * weight.astype(kind), block.cell, cells)
+    gradient = right - problem.use(cost, count)
+    return Smoothed(value, gradient, _covariance(sample, problem, share) / temperature if has_hessian else None)
+
+
+def _by_cell(terms: Array, cell: Array, cells: int) -> Floats:
+    """Sums over users: cells x promotions."""
+    if cells == 1:
+        return np.asarray(terms.sum(1, dtype=np.float64)[None, :])
+    return np.stack([np.bincount(cell, row, cells).astype(np.float64) for row in terms], axis=1)
+
+
+def _covariance(sample: Sample, problem: Problem, share: Array) -> Floats:
+    """Sum over users of the covariance of what each uses; users whose choice is certain add nothing and are left out."""
+    certain = np.maximum(share.max(0), 1 - share.sum(0)) > 1 - 1e-6
+    users = np.nonzero(~certain)[0]
+    chance, cell, root = share[:, users], sample.block.cell[users], np.sqrt(sample.weight[users]).astype(share.dtype)
+    costly = chance * sample.block.cost[:, users]
+    cells, promotions = len(problem.cells), len(problem.promotions)
+    count, cost = _by_cell(chance * root**2, cell, cells).ravel(), _by_cell(costly * root**2, cell, cells).ravel()
+    square = _by_cell(costly * sample.block.cost[:, users] * root**2, cell, cells).ravel()
+    by_cost, by_count = problem.cost_form, problem.count_form
+    mixed = by_cost.multiply(cost) @ by_count.T
+    moments = by_cost.multiply(square) @ by_cost.T + by_count.multiply(count) @ by_count.T + mixed + mixed.T
+    covariance = np.asarray(moments.todense())
+    for g in range(cells):
+        of_cell = np.nonzero(cell == g)[0] if cells > 1 else slice(None)
+        here = slice(g * promotions, (g + 1) * promotions)
+        mean = by_cost[:, here].astype(share.dtype) @ costly[:, of_cell] + by_count[:, here].astype(share.dtype) @ chance[:, of_cell]
+        mean *= root[of_cell]
+        covariance -= mean @ mean.T
+    return covariance
+
+
+def solve(sample: Sample, problem: Problem, right: Floats, start: Floats, ceiling: Floats, coolest: float, hottest: float) -> Floats:
+    """Prices in [0, ceiling] that minimise the smoothed dual at temperature `coolest` (money), from `hottest` downwards."""
+    prices, temperature = np.clip(start, 0, ceiling), max(hottest, coolest)
+    while True:
+        prices = _newton(sample, problem, right, prices, ceiling, temperature)
+        if temperature <= coolest:
+            return prices
+        temperature = max(temperature * _COOLING, coolest)
+
+
+def _newton(sample: Sample, problem: Problem, right: Floats, prices: Floats, ceiling: Floats, temperature: float) -> Floats:
+    here = smoothed(sample, problem, right, prices, temperature, True)
+    for _ in range(_STEPS):
+        assert here.hessian is not None
+        stuck = ((prices <= 0) & (here.gradient > 0)) | ((prices >= ceiling) & (here.gradient < 0))
+        free = np.nonzero(~stuck)[0]
+        if not len(free):
+            break
+        hessian, gradient = here.hessian[np.ix_(free, free)], here.gradient[free]
+        diagonal = np.diag(hessian)
+        damped = hessian + np.diag(1e-7 * diagonal + 1e-9 * max(float(diagonal.max()), 1e-300))
+        step = np.zeros(len(prices))
+        step[free] = -np.linalg.solve(damped, gradient)
+        if -(step @ here.gradient) < 1e-10 * abs(here.value) + 1e-12:
+            break
+        length, moved = 1.0, False
+        while length > 1e-4:
+            there = np.clip(prices + length * step, 0, ceiling)
+            trial = smoothed(sample, problem, right, there, temperature, False)
+            if trial.value <= here.value + 1e-4 * float(here.gradient @ (there - prices)):
+                prices, moved = there, True
+                break
+            length *= 0.4
+        if not moved:
+            break
+        here = smoothed(sample, problem, right, prices, temperature, True)
+    return prices

@@ -1,0 +1,108 @@
+"""The master programme on the driver, in PuLP: blocks that have decided, and the few users that have not.
+
+    maximise    sum_B w[B] y[B] + sum_j v[j] x[j]  -  penalty . slack
+    subject to  sum_B use[B,k] y[B] + sum_j a[j,k] x[j] - slack[k] <= right[k]      each resource k
+                sum of x over the options of a user <= 1                            each undecided user
+                0 <= y <= 1,   x >= 0 (or binary),   slack >= 0
+
+Written as a minimisation: for maximisation CBC and HiGHS return duals of opposite sign. A block is a column of Dantzig and
+Wolfe (1960): its users' choices at the last prices, beside the column of zeros; an undecided user is a block of one.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pulp
+import scipy.sparse as sp
+
+from promoloop.allocation.problem import Floats
+from promoloop.errors import UserError
+
+SolverName = Literal["highs", "cbc"]
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """Options of the undecided users, one row per option: user (0, 1, ...), signed use of each resource (sparse), value."""
+
+    user: np.ndarray
+    value: Floats
+    use: sp.csr_matrix
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Value and signed use of what is decided, one row per block (or one row: everything together)."""
+
+    value: Floats
+    use: Floats
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The master's answer: objective without penalties, prices of the resources, y, x and slack."""
+
+    objective: float
+    prices: Floats
+    blocks: Floats
+    options: Floats
+    slack: Floats
+
+
+def solve(
+    decided: Decided, undecided: Undecided, right: Floats, penalty: Floats, solver: SolverName = "highs", is_integer: bool = False
+) -> Mixture:
+    """Solve the master. With `is_integer` users take whole options (prices are then zeros).
+
+    Blocks are held whole where there is but one row of them: then it is not a block but all that is decided.
+    """
+    programme = pulp.LpProblem("master", pulp.LpMinimize)
+    is_fixed = len(decided.value) == 1
+    y = [] if is_fixed else [pulp.LpVariable(f"block_{b}", 0, 1) for b in range(len(decided.value))]
+    kind = pulp.LpBinary if is_integer else pulp.LpContinuous
+    x = [pulp.LpVariable(f"option_{j}", 0, 1 if is_integer else None, kind) for j in range(len(undecided.value))]
+    slack = [pulp.LpVariable(f"slack_{k}", 0) for k in range(len(right))]
+    programme += pulp.LpAffineExpression(
+        [*zip(y, -decided.value, strict=True), *zip(x, -undecided.value, strict=True), *zip(slack, penalty, strict=True)]
+        if not is_fixed
+        else [*zip(x, -undecided.value, strict=True), *zip(slack, penalty, strict=True)]
+    )
+    by_resource = sp.csc_matrix(undecided.use)
+    room = right - decided.use[0] if is_fixed else right
+    for k in range(len(right)):
+        rows = slice(by_resource.indptr[k], by_resource.indptr[k + 1])
+        terms = [(x[j], a) for j, a in zip(by_resource.indices[rows], by_resource.data[rows], strict=True)]
+        terms += [(column, a) for column, a in zip(y, decided.use[:, k], strict=True) if a] if not is_fixed else []
+        programme += pulp.LpAffineExpression([*terms, (slack[k], -1.0)]) <= float(room[k]), f"resource_{k}"
+    order = np.argsort(undecided.user, kind="stable")
+    for own in np.split(order, np.nonzero(np.diff(undecided.user[order]))[0] + 1) if len(order) else []:
+        programme += pulp.lpSum([x[j] for j in own]) <= 1, f"user_{undecided.user[own[0]]}"
+    status = _run(programme, solver)
+    if status != "Optimal":
+        raise UserError(f"the allocation's master programme is {status.lower()}")
+    worth = np.array([v.value() or 0.0 for v in x])
+    mixed = np.ones(1) if is_fixed else np.array([v.value() or 0.0 for v in y])
+    prices = (
+        np.zeros(len(right)) if is_integer else np.array([-(programme.constraints[f"resource_{k}"].pi or 0.0) for k in range(len(right))])
+    )
+    return Mixture(
+        float(decided.value @ mixed + undecided.value @ worth),
+        np.maximum(prices, 0.0),
+        mixed,
+        worth,
+        np.array([v.value() or 0.0 for v in slack]),
+    )
+
+
+def _run(programme: Any, name: SolverName) -> str:
+    """Solve with one thread and no clock, so that a plan made twice is the same plan; a node limit counts as solved."""
+    if name == "cbc":
+        programme.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, gapRel=1e-9, options=["maxNodes 5000"]))
+        return str(pulp.LpStatus[programme.status])
+    highs = pulp.HiGHS(msg=False, threads=1, mip_rel_gap=1e-9, mip_max_nodes=5000)
+    try:
+        programme.solve(highs)
+    except KeyError:  # PuLP 3.3 knows no name for HiGHS's "solution limit"; the values are set before it looks
+        return "Optimal" if all(v.varValue is not None for v in programme.variables()) else "Not Solved"
+    return str(pulp.LpStatus[programme.status])

@@ -1,0 +1,176 @@
+"""From a pass's answer to an integer plan that breaks no limit, and the prices the master would have next.
+
+The master's optimum is a corner: at most one user per binding resource is left with a fraction. Those users, and some of the
+most nearly tied others, are settled by a small integer programme with what capacity is left; what then still breaks a
+ceiling (solvers allow 1e-7) is repaired by taking offers back, least loss first.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from promoloop.allocation import master
+from promoloop.allocation.pricing import Array
+from promoloop.allocation.problem import Floats, Problem
+from promoloop.allocation.scan import Answer, Band
+
+_HAIR = 1e-12  # relative: sums of doubles differ in the 16th digit with their order
+_SETTLED_BESIDE = 150  # users settled again along with the fractional ones
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An integer plan: users take what is best at `prices`, but those listed take `option` (-1: nothing), and the users of
+    dropped parts who are not listed take nothing.
+    """
+
+    prices: Floats
+    objective: float
+    use: Floats
+    number: Array
+    row: Array
+    option: Array
+    dropped: Array
+
+
+@dataclass(frozen=True)
+class _Options:
+    user: Array
+    promotion: Array
+    value: Floats
+    use: sp.csr_matrix
+
+
+def round_plan(
+    answer: Answer, problem: Problem, prices: Floats, penalty: Floats, most_options: int, solver: master.SolverName, may_drop: bool
+) -> tuple[Decision | None, master.Mixture]:
+    """An integer plan from one pass at `prices` (None where the undecided cannot make it feasible), and the master's answer.
+
+    With `may_drop` whole parts of blocks may lose their offers, so that ceilings can always be met.
+    """
+    band = answer.band
+    reduced = _reduced(band, problem, prices)
+    favourite, margin = _favourite(reduced)
+    users, width = _most_tied(reduced, margin, most_options)
+    options = _options_of(band, problem, reduced, users, width)
+    others = np.setdiff1d(np.arange(band.users), users)
+    part_value, part_use = _with_choices(answer, problem, others, favourite)
+    undecided = master.Undecided(options.user, options.value, options.use)
+    whole = master.Decided(part_value.sum(0, keepdims=True), part_use.sum(0, keepdims=True))
+    mixture = master.solve(whole, undecided, problem.right, penalty, solver)
+    kept = np.ones(len(part_value))
+    settled = mixture
+    if mixture.slack.max(initial=0.0) > _tolerance(problem).max(initial=0.0):
+        if not may_drop:
+            return None, mixture
+        settled = master.solve(master.Decided(part_value, part_use), undecided, problem.right, penalty * 1e3, solver)
+        kept = np.floor(settled.blocks + 1e-7)
+    fixed_value, fixed_use = float(kept @ part_value), kept @ part_use
+    taken = _settle(settled.options, options, problem, fixed_use, margin[users], penalty, solver)
+    if taken is None:
+        return None, mixture
+    chosen = np.full(len(users), -1, np.int32)
+    chosen[options.user[taken]] = options.promotion[taken]
+    option = favourite.copy()
+    option[users] = chosen
+    option[others] = np.where(kept[band.part[others]] > 0, favourite[others], -1)
+    decision = Decision(
+        prices,
+        fixed_value + float(options.value[taken].sum()),
+        fixed_use + np.asarray(options.use[taken].sum(0)).ravel(),
+        band.number,
+        band.row,
+        option,
+        np.nonzero(kept == 0)[0],
+    )
+    return decision, mixture
+
+
+def _tolerance(problem: Problem) -> Floats:
+    return 1e-7 * np.maximum(1.0, np.abs(problem.right))
+
+
+def _reduced(band: Band, problem: Problem, prices: Floats) -> Floats:
+    per_cost, per_count = problem.unit_prices(prices)
+    return np.asarray(band.value - per_cost[band.cell].T * band.cost - per_count[band.cell].T, dtype=np.float64)
+
+
+def _favourite(reduced: Floats) -> tuple[Array, Floats]:
+    """Each user's choice (-1: nothing) and its margin over the next best, 'nothing' counting 0."""
+    with_nothing = np.vstack([np.zeros(reduced.shape[1]), reduced])
+    favourite = with_nothing.argmax(0)
+    top = np.partition(with_nothing, -2, axis=0)[-2:]
+    return (favourite - 1).astype(np.int32), top[1] - top[0]
+
+
+def _most_tied(reduced: Floats, margin: Floats, most_options: int) -> tuple[Array, float]:
+    """The most nearly tied users, as many as fill about `most_options` options, and the margin of the least tied of them."""
+    if np.isfinite(reduced).sum() <= most_options:
+        return np.arange(len(margin)), np.inf
+    order = np.lexsort((np.arange(len(margin)), margin))[: int(most_options / 1.3)]
+    return np.sort(order), float(margin[order].max())
+
+
+def _options_of(band: Band, problem: Problem, reduced: Floats, users: Array, width: float) -> _Options:
+    """The options worth considering: those within twice the width of the user's best."""
+    best = np.maximum(reduced[:, users].max(0), 0.0)
+    worthy = np.isfinite(reduced[:, users]) & (reduced[:, users] >= best - 2 * width - 1e-9)
+    user, promotion = np.nonzero(worthy.T)
+    value, cost = band.value[promotion, users[user]].astype(np.float64), band.cost[promotion, users[user]].astype(np.float64)
+    key = band.cell[users[user]].astype(np.int64) * len(problem.promotions) + promotion
+    by_cost, by_count = sp.csr_matrix(problem.cost_form.T)[key], sp.csr_matrix(problem.count_form.T)[key]
+    return _Options(user, promotion, value, sp.csr_matrix(sp.diags_array(cost) @ by_cost + by_count))
+
+
+def _with_choices(answer: Answer, problem: Problem, users: Array, favourite: Array) -> tuple[Floats, Floats]:
+    """Value and use per part, the favourites of the band's `users` added to those of the decided."""
+    band, value, use = answer.band, answer.value.copy(), answer.use.copy()
+    users = users[favourite[users] >= 0]
+    if len(users):
+        chosen = favourite[users]
+        np.add.at(value, band.part[users], band.value[chosen, users].astype(np.float64))
+        key = band.cell[users].astype(np.int64) * len(problem.promotions) + chosen
+        cost = sp.diags_array(band.cost[chosen, users].astype(np.float64))
+        spent = sp.csr_matrix(cost @ sp.csr_matrix(problem.cost_form.T)[key] + sp.csr_matrix(problem.count_form.T)[key])
+        into = sp.csr_matrix((np.ones(len(users)), (band.part[users], np.arange(len(users)))), (len(value), len(users)))
+        use += (into @ spent).toarray()
+    return value, use
+
+
+def _settle(
+    mixed: Floats, options: _Options, problem: Problem, fixed: Floats, margin: Floats, penalty: Floats, solver: master.SolverName
+) -> Array | None:
+    """Options taken (a mask): whole ones as the master has them, the fractional ones by a small integer programme."""
+    taken = mixed > 1 - 1e-7
+    broken = np.unique(options.user[(mixed > 1e-7) & ~taken])
+    if len(broken) or not _fits(fixed, options, taken, problem):
+        beside = np.lexsort((np.arange(len(margin)), margin))[: _SETTLED_BESIDE + 4 * len(broken)]
+        again = np.isin(options.user, np.union1d(broken, beside))
+        room = problem.right - fixed - np.asarray(options.use[taken & ~again].sum(0)).ravel()
+        small = master.Undecided(options.user[again], options.value[again], options.use[again])
+        nothing = master.Decided(np.zeros(1), np.zeros((1, len(room))))
+        whole = master.solve(nothing, small, room, penalty * 1e3, solver, is_integer=True)
+        taken[again] = whole.options > 0.5
+    return _taken_back(taken, options, problem, fixed)
+
+
+def _fits(fixed: Floats, options: _Options, taken: Array, problem: Problem) -> bool:
+    over = fixed + np.asarray(options.use[taken].sum(0)).ravel() - problem.right
+    return bool((over <= _HAIR * np.abs(problem.right)).all())
+
+
+def _taken_back(taken: Array, options: _Options, problem: Problem, fixed: Floats) -> Array | None:
+    """Take offers back until no limit is broken, least value per unit of relief first; None where that does not help."""
+    taken = taken.copy()
+    while not _fits(fixed, options, taken, problem):
+        over = fixed + np.asarray(options.use[taken].sum(0)).ravel() - problem.right
+        k = int(np.argmax(over / np.maximum(np.abs(problem.right), 1e-12)))
+        relief = options.use[:, [k]].toarray().ravel()
+        helps = np.nonzero(taken & (relief > 0))[0]
+        if not len(helps):
+            return None
+        enough = helps[relief[helps] >= over[k]]
+        pick = enough[np.argmin(options.value[enough])] if len(enough) else helps[np.argmin(options.value[helps] / relief[helps])]
+        taken[pick] = False
+    return taken

@@ -1,0 +1,166 @@
+"""The scheme: prices from a sample, full passes, the undecided in the master, an integer plan with a certificate.
+
+1. A sample of users that fits the driver is priced exactly (`dual`). It stands in for the whole.
+2. A full pass at its prices returns the dual bound, what the decided users use, and the users whose best two choices are
+   nearly tied: the *undecided*.
+3. The master (`master`) gives the undecided what the decided leave over. Where it can meet every resource its value is that of
+   a plan, its duals are the next prices, and bound less value is the gap. Where it cannot, the next prices come from the
+   undecided (each counting once) together with the rest of the sample (each standing for many), the right-hand sides shifted
+   by what the pass showed the sample to be wrong by (Shamir, Srebro and Zhang 2014, DANE).
+4. Rounding (`rounding`): the master leaves at most one fractional user per binding resource.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from promoloop.allocation import dual, master
+from promoloop.allocation.pricing import Block, choose, total
+from promoloop.allocation.problem import Floats, Problem
+from promoloop.allocation.rounding import Decision, round_plan
+from promoloop.allocation.scan import Answer, Question, Scan
+from promoloop.errors import UserError
+
+_PATIENCE = 3  # passes without progress after which the gap is what whole users leave, not what prices can mend
+_PROGRESS = 1e-7  # relative
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to try: users in the sample and in the band, options in the master, gap to stop at, most passes."""
+
+    sample_users: int = 50_000
+    band_users: int = 30_000
+    master_options: int = 12_000
+    gap: float = 1e-6
+    max_passes: int = 15
+    solver: master.SolverName = "highs"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is proved of a plan: value, bound no plan exceeds, use of each resource, prices, and the effort it took."""
+
+    objective: float
+    bound: float
+    use: Floats
+    prices: Floats
+    count_passes: int
+    seconds_per_pass: float
+
+    @property
+    def gap(self) -> float:
+        """(bound - objective) / bound; 0 where nothing can be gained."""
+        return max(0.0, self.bound - self.objective) / max(abs(self.bound), 1e-12)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """An integer plan: everyone decides by `decision.prices`, but for the users and parts it lists."""
+
+    decision: Decision
+    certificate: Certificate
+
+
+def solve(scan: Scan, problem: Problem, effort: Effort, clock: Callable[[], float] = perf_counter) -> Solution:
+    """Solve the programme over the blocks of `scan`."""
+    sample = scan.sample(effort.sample_users)
+    scale = _scale(sample)
+    ceiling = _ceilings(sample, problem, scale)
+    weight = scan.users / max(sample.users, 1)
+    standing = dual.Sample(sample, np.full(sample.users, weight))
+    prices = dual.solve(standing, problem, problem.right, np.zeros(len(problem.resources)), ceiling, 2e-4 * scale, 0.2 * scale)
+    bound, best, seconds, passes = np.inf, None, 0.0, 0
+    candidates = [prices]
+    proven: list[float] = []
+    while passes < effort.max_passes:
+        started = clock()
+        answers = scan.price(problem, [Question(p, _margin(sample, problem, p, scan.users, effort.band_users)) for p in candidates])
+        seconds += clock() - started
+        passes += 1
+        bounds = [a.surplus + float(p @ problem.right) for a, p in zip(answers, candidates, strict=True)]
+        which = int(np.argmin(bounds))
+        answer, prices = answers[which], candidates[which]
+        if bounds[which] < bound:
+            bound = bounds[which]
+        penalty = np.minimum(4 * prices + scale * _typical(sample, problem), ceiling)
+        decision, mixture = round_plan(answer, problem, prices, penalty, effort.master_options, effort.solver, passes == effort.max_passes)
+        if decision is not None and (best is None or decision.objective > best.objective):
+            best = decision
+        if best is not None:
+            proven.append(bound - best.objective)
+            unit = max(abs(bound), 1e-12)
+            has_stalled = len(proven) > _PATIENCE and proven[-1 - _PATIENCE] - proven[-1] <= _PROGRESS * unit
+            if proven[-1] <= effort.gap * unit or has_stalled:
+                break
+        candidates = []
+        if mixture.slack.max(initial=0.0) <= 1e-9:
+            candidates.append(mixture.prices)
+        candidates.append(_shifted(standing, answer, problem, prices, ceiling, scale))
+    if best is None:
+        raise UserError("no plan meets every limit: " + ", ".join(_short(mixture.slack, problem)))
+    return Solution(best, Certificate(best.objective, max(bound, best.objective), best.use, best.prices, passes, seconds / max(passes, 1)))
+
+
+def _scale(sample: Block) -> float:
+    """A typical user's best value, money: the unit temperatures are measured in."""
+    best = np.maximum(sample.value.max(0, initial=0.0), 0.0)
+    return float(best[best > 0].mean()) if (best > 0).any() else 1.0
+
+
+def _typical(sample: Block, problem: Problem) -> Floats:
+    """1 / (typical use of each resource by one offer): turns money into a price."""
+    offered = np.isfinite(sample.value)
+    mean_cost = np.abs(sample.cost[offered]).mean(dtype=np.float64) if offered.any() else 1.0
+    per_cost, per_count = abs(problem.cost_form).max(1).toarray().ravel(), abs(problem.count_form).max(1).toarray().ravel()
+    return np.asarray(1.0 / np.maximum(per_cost * mean_cost + per_count, 1e-12))
+
+
+def _ceilings(sample: Block, problem: Problem, scale: float) -> Floats:
+    """Prices at which any resource is too dear: a hundred typical values for one offer's use."""
+    return 100 * max(scale, float(np.abs(sample.value[np.isfinite(sample.value)]).max(initial=0.0))) * _typical(sample, problem)
+
+
+def _margin(sample: Block, problem: Problem, prices: Floats, users: int, wanted: int) -> float:
+    """The margin that about `wanted` of all users lie below, as the sample shows it."""
+    if users <= wanted:
+        return float("inf")
+    choices = choose(sample, *problem.unit_prices(prices))
+    return max(float(np.quantile(choices.best - choices.second, wanted / users)), 1e-7)
+
+
+def _shifted(standing: dual.Sample, answer: Answer, problem: Problem, prices: Floats, ceiling: Floats, scale: float) -> Floats:
+    """Prices from the band (exact) and the rest of the sample (standing for many), corrected by what the pass saw."""
+    band, block = answer.band, standing.block
+    choices = choose(block, *problem.unit_prices(prices))
+    margin = choices.best - choices.second
+    outside = np.nonzero(margin >= _widest(answer, problem, prices))[0]
+    rest = Block(-1, block.value[:, outside], block.cost[:, outside], block.cell[outside])
+    option = choices.option[outside]
+    here = np.zeros(len(outside), np.int64)
+    assumed = total(rest, option, problem, prices, here, 1)
+    weight = float(standing.weight[0]) if len(standing.weight) else 1.0
+    right = problem.right - answer.use.sum(0) + weight * problem.use(assumed.cost, assumed.count)[0]
+    both = Block(
+        -1,
+        np.concatenate([band.value, rest.value], axis=1),
+        np.concatenate([band.cost, rest.cost], axis=1),
+        np.concatenate([band.cell, rest.cell]),
+    )
+    weights = np.concatenate([np.ones(band.users), np.full(len(outside), weight)])
+    return dual.solve(dual.Sample(both, weights), problem, right, prices, ceiling, 1e-4 * scale, 2e-3 * scale)
+
+
+def _widest(answer: Answer, problem: Problem, prices: Floats) -> float:
+    """The largest margin in the band."""
+    band = answer.band
+    if not band.users:
+        return 0.0
+    choices = choose(Block(-1, band.value, band.cost, band.cell), *problem.unit_prices(prices))
+    return float((choices.best - choices.second).max())
+
+
+def _short(slack: Floats, problem: Problem) -> list[str]:
+    return [f"{r.name} by {s:.6g}" for r, s in zip(problem.resources, slack, strict=True) if s > 1e-7 * max(1.0, abs(r.capacity))]

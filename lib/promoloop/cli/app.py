@@ -1,0 +1,201 @@
+"""The commands. Exit codes: 0 done, 1 a step broke, 2 a user's error, 130 interrupted."""
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from promoloop import home, session, sources
+from promoloop.cli import consoles, jobs, live, loop, reporting, source, status, summary
+from promoloop.cli.run import StepError, StepInterruptedError, logs_folder, run_steps
+from promoloop.errors import UserError
+from promoloop.report import words
+from promoloop.settings import Settings, load
+
+app = typer.Typer(
+    help="Decide which promotion goes to whom, when, and prove what it earned.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+source_app = typer.Typer(help="Logs that can be read.", no_args_is_help=True)
+app.add_typer(source_app, name="source")
+
+SourceName = Annotated[str, typer.Option("--source", help="The embedded shop, or a mapping: its name in conf/sources, or its file.")]
+Config = Annotated[list[str] | None, typer.Option("--config", help="Settings overlay: a file, or the name of one in conf/. Repeatable.")]
+Assignments = Annotated[list[str] | None, typer.Option("--set", help="One setting: section.key=value. Repeatable.")]
+
+
+@app.command()
+def run(
+    step: Annotated[str | None, typer.Argument(help="Run this step alone; without it, the whole loop.")] = None,
+    source_name: SourceName = "shop",
+    first: Annotated[str | None, typer.Option("--from", help="First step to run; earlier ones are taken as done.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last step to run.")] = None,
+    cycles: Annotated[int, typer.Option(min=1, help="Times to go round; the embedded shop reacts to each plan.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print steps and tables, run nothing.")] = False,
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Run the whole loop, or a part of it; ends with a summary and a report. Safe to repeat."""
+    settings = load_for(source_name, config, assignments)
+    if step and (first or last or cycles > 1):
+        raise UserError(f"step {step} alone takes no --from, --to or --cycles")
+    steps = loop.plan(settings, cycles)
+    if step:
+        steps = loop.between(steps, step, step) if step in {s.label for s in steps} else (loop.Step(step, 1, settings.run.as_of),)
+    else:
+        steps = loop.between(steps, first, last)
+    for planned in steps:
+        loop.source_code(planned.job)  # a step that is not there is named before Spark starts
+    with opened(settings) as (console, spark):
+        if dry_run:
+            console.print(status.plan_states(spark, settings, steps))
+            return
+        with live.watching(console, steps) as watcher:
+            run_steps(spark, settings, steps, watcher)
+        if not step:
+            conclude(console, spark, settings)
+
+
+@app.command("status")
+def show_status(
+    source_name: SourceName = "shop",
+    lineage: Annotated[bool, typer.Option("--lineage", help="Newest versions with the job, run, code and inputs each came from.")] = False,
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Tables with their rows, versions and last writes, and the newest batches; or where each version came from."""
+    settings = load_for(source_name, config, assignments)
+    with opened(settings) as (console, spark):
+        if lineage:
+            console.print(status.lineage(spark, settings))
+            return
+        console.print(status.table_states(spark, settings))
+        newest = status.batches(spark, settings)
+        if newest is not None:
+            console.print("")
+            console.print(newest)
+
+
+@app.command("report")
+def build_report(source_name: SourceName = "shop", config: Config = None, assignments: Assignments = None) -> None:
+    """Build the report and the summary again from the tables, and print where they are."""
+    settings = load_for(source_name, config, assignments)
+    with opened(settings) as (console, spark):
+        conclude(console, spark, settings)
+
+
+@app.command()
+def truth(config: Config = None, assignments: Assignments = None) -> None:
+    """What the embedded shop knows: how well the best conceivable models could do, beside how well ours do."""
+    settings = load_for("shop", config, assignments)
+    with opened(settings) as (console, spark):
+        console.print(reporting.best_achievable(spark, settings))
+
+
+@app.command()
+def requeue(source_name: SourceName = "shop", config: Config = None, assignments: Assignments = None) -> None:
+    """Judge quarantined records again, after a fix of the rules or of the users and items that were missing."""
+    settings = load_for(source_name, config, assignments)
+    with opened(settings) as (console, spark):
+        outcome = jobs.load("requeue_events")(spark, settings)
+        console.print(f"{words.count(outcome.rows_out)} records released from quarantine, {words.count(outcome.rows_rejected)} stay")
+
+
+@app.command()
+def forget(
+    users: Annotated[list[str], typer.Argument(help="Raw ids, as the source names the users.")],
+    source_name: SourceName = "shop",
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Erase users from every table, past versions included, and say what is left (nothing) and which models had seen them."""
+    named = f"privacy.forget={json.dumps(users)}"
+    settings = load_for(source_name, config, [*(assignments or []), named])
+    with opened(settings) as (console, spark):
+        outcome = jobs.load("forget_user")(spark, settings)
+        console.print(f"{words.count(outcome.rows_out)} rows erased")
+        for where, rows in outcome.figures.items():
+            console.print(f"{where}: {rows}")
+        console.print(reporting.models_to_retrain(settings))
+
+
+@source_app.command("list")
+def list_sources() -> None:
+    """Names of the logs that can be given to --source."""
+    consoles.console().print(source.known())
+
+
+@source_app.command("check")
+def check_source(
+    mapping: Annotated[str, typer.Argument(help="Name of a mapping in conf/sources, or the path of a mapping file.")],
+    folder: Annotated[str, typer.Argument(help="Folder (or URI) its file patterns start from.")],
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Try a mapping on files without writing anything: mapped rows, fields left over, what does not parse."""
+    settings = load_for(mapping, config, assignments)
+    with opened(settings) as (console, spark):
+        console.print(source.checked(spark, settings, folder))
+
+
+def conclude(console: Console, spark: SparkSession, settings: Settings) -> None:
+    """Sum up what the tables hold, for people and for machines."""
+    found = reporting.facts(spark, settings)
+    report, figures = reporting.write_report(found, settings), reporting.write_figures(found, settings)
+    console.print(summary.summary(found, settings.report.currency))
+    console.print(f"\nreport   {report}\nfigures  {figures}", soft_wrap=True)
+
+
+def load_for(source_name: str, config: Sequence[str] | None, assignments: Sequence[str] | None) -> Settings:
+    """Settings of a run on `source_name`: its own overlay in conf/, if there is one, comes before those asked for.
+
+    Where no overlay says where things lie, each source has places of its own under build/. Raises UserError naming a source that has no
+    mapping.
+    """
+    if source_name == "shop":
+        return load(config or [], assignments or [])
+    name = sources.load_mapping(source_name).name
+    overlays = [name] if (home.folder("conf") / f"{name}.toml").is_file() else []
+    places = {f"paths.{place}": f"build/{name}/{place}" for place in ("tables", "vault", "landing", "checkpoints", "models")}
+    own = {"source.name": source_name} | ({} if overlays or config else {**places, "paths.out": f"build/{name}"})
+    return load([*overlays, *(config or [])], [*(f"{key}={json.dumps(value)}" for key, value in own.items()), *(assignments or [])])
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[tuple[Console, SparkSession]]:
+    """Yield a console for people and a session whose noise goes to `logs/spark.log` in the output folder."""
+    log = logs_folder(settings) / "spark.log"
+    with consoles.noise_to(log) as console:
+        try:
+            with session.opened(settings) as spark:
+                yield console, spark
+        except (UserError, StepError, StepInterruptedError):
+            raise
+        except Exception as error:
+            traceback.print_exc()  # standard error is the log here
+            raise StepError(f"{type(error).__name__}: the traceback is in {log}") from error
+
+
+def main() -> None:
+    """Run the command line and turn errors into one line and an exit code."""
+    try:
+        app(prog_name="promoloop")
+    except UserError as error:
+        _end(str(error), 2)
+    except StepError as error:
+        _end(str(error), 1)
+    except StepInterruptedError as step:
+        _end(f"stopped at {step}; go on with: promoloop run --from {step}", 130)
+
+
+def _end(message: str, code: int) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,156 @@
+"""The facts of a source's tables, the report made of them, and the same figures for machines."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from rich.table import Table as Grid
+
+from promoloop import registry, tables
+from promoloop.cli import journal
+from promoloop.report import audit, gather, page, words
+from promoloop.report.facts import Effect, Facts, Run
+from promoloop.settings import Settings
+from promoloop.simulator import truth as simulated
+
+_SHOWN = (
+    tables.BATCHES,
+    tables.EVENTS,
+    tables.ITEMS,
+    tables.PROMOTIONS,
+    tables.USER_PROFILES,
+    tables.ITEM_RECOMMENDATIONS,
+    tables.OFFER_SCORES,
+    tables.ALLOCATIONS,
+    tables.ALLOCATION_RESOURCES,
+    tables.OFFERS,
+    tables.EVALUATIONS,
+)
+_AUDITED = (tables.ALLOCATIONS, tables.OFFER_SCORES, tables.ALLOCATION_RESOURCES)
+
+
+def facts(spark: SparkSession, settings: Settings) -> Facts:
+    """Everything there is to report of the source so far."""
+    frames = {t.name: tables.read(spark, settings, t) for t in _SHOWN if tables.exists(spark, settings, t)}
+    steps = tuple((record.label, record.seconds) for record in journal.load(settings.paths.out_folder).values())
+    return replace(
+        gather.facts(frames, settings.source.name, settings.privacy.k_anonymity),
+        cards=tuple(registry.cards(settings)),
+        steps=steps,
+        violations=_violations(frames),
+    )
+
+
+def write_report(found: Facts, settings: Settings) -> Path:
+    """Write `report.html` into the output folder in one move; return its path."""
+    out = settings.paths.out_folder
+    out.mkdir(parents=True, exist_ok=True)
+    docs = "data_docs/index.html" if (out / "data_docs" / "index.html").is_file() else None
+    own = settings.report
+    target, partial = out / "report.html", out / "report.part"
+    partial.write_text(page.render(found, own.title, own.currency, settings.privacy.k_anonymity, docs), encoding="utf-8")
+    os.replace(partial, target)
+    return target
+
+
+def write_figures(found: Facts, settings: Settings) -> Path:
+    """Write `summary.json` into the output folder; return its path."""
+    target = settings.paths.out_folder / "summary.json"
+    journal.write_json(target, figures(found))
+    return target
+
+
+def figures(found: Facts) -> dict[str, Any]:
+    """The summary as plain data; of the latest plan, with the earlier ones under `cycles`."""
+    total = found.total
+    cycles = [_cycle(run) for run in found.runs]
+    latest = cycles[-1] if cycles else {}
+    return {
+        "source": found.source,
+        "rows_received": total.received,
+        "rows_accepted": total.accepted,
+        "rows_rejected": total.rejected,
+        "rows_duplicate": total.duplicates,
+        **{name: latest.get(name) for name in _cycle(_NO_RUN) if name != "run_id"},
+        "violations": sum(found.violations.values()) if latest else None,
+        "cycles": cycles,
+        "seconds": dict(found.steps),
+        "seconds_total": round(sum(seconds for _, seconds in found.steps), 1),
+    }
+
+
+# Where the card of a model states what the simulator's truth bounds.
+_OURS = {
+    ("buy_probability", "auc"): ("buy_probability", "holdout_auc"),
+    ("buy_probability", "base_rate"): ("buy_probability", "holdout_rate"),
+    ("preferred_brand", "top1_accuracy"): ("brand_preference", "holdout_accuracy"),
+}
+
+
+def best_achievable(spark: SparkSession, settings: Settings) -> Grid:
+    """What the best conceivable model reaches on run.as_of, and what ours reached when it was trained, measure by measure."""
+    day = F.col("as_of_on") == F.lit(settings.run.as_of)
+    users, offers = (tables.read(spark, settings, table).where(day) for table in (tables.TRUTH_USERS, tables.TRUTH_OFFERS))
+    figures = {card["name"]: card["figures"] for card in registry.cards(settings)}
+    grid = Grid(box=None, pad_edge=False, header_style="dim")
+    for heading in ("model", "measure", "best achievable", "ours"):
+        grid.add_column(heading, justify="right" if heading in ("best achievable", "ours") else "left")
+    for row in simulated.best_achievable(users, offers).collect():
+        model, figure = _OURS.get((row["model"], row["measure"]), ("", ""))
+        ours = figures.get(model, {}).get(figure)
+        best = "–" if row["best"] is None else f"{row['best']:.4f}"
+        grid.add_row(words.plain(row["model"]), words.plain(row["measure"]), best, "" if ours is None else f"{ours:.4f}")
+    return grid
+
+
+def models_to_retrain(settings: Settings) -> str:
+    """The models in use, which have learned from everybody's past until they are trained again."""
+    named = [f"{card['name']} version {card['version']}" for card in registry.cards(settings)]
+    return f"models trained before, to be trained again: {', '.join(named) or 'none'}"
+
+
+_NO_RUN = Run("", None, (), (), (), ())
+
+
+def _cycle(run: Run) -> dict[str, Any]:
+    certificate, budget = run.certificate, run.budget
+    return {
+        "run_id": run.run_id,
+        "objective": certificate.objective if certificate else None,
+        "bound": certificate.bound if certificate else None,
+        "gap": certificate.gap if certificate else None,
+        "passes": certificate.passes if certificate else None,
+        "offers_sent": sum(entry.users for entry in run.treated),
+        "budget": budget.capacity if budget else None,
+        "budget_planned": budget.used if budget else None,
+        "budget_shadow_price": budget.shadow_price if budget else None,
+        "conceded": run.conceded,
+        "expected_incremental_profit": run.expected_profit,
+        "measured_incremental_profit": _measured(run.measured_profit),
+        "true_incremental_profit": run.true_profit,
+    }
+
+
+def _measured(effect: Effect | None) -> dict[str, Any] | None:
+    if effect is None:
+        return None
+    return {
+        "value": effect.value,
+        "low": effect.low,
+        "high": effect.high,
+        "method": effect.method,
+        "is_causal": effect.is_causal,
+    }
+
+
+def _violations(frames: dict[str, DataFrame]) -> dict[str, int]:
+    if not {table.name for table in _AUDITED} <= set(frames):
+        return {}
+    allocations, scores, resources = (frames[table.name] for table in _AUDITED)
+    counted = audit.violations(allocations, scores, resources)
+    kinds = [name for name in counted.columns if name != "run_id"]
+    rows = counted.collect()
+    return {kind: sum(int(row[kind]) for row in rows) for kind in kinds}

@@ -1,0 +1,68 @@
+"""All rows of table evaluations for the campaigns whose offers closed."""
+
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from promoloop.evaluation import effects, observed, policies, ranking, subjects
+from promoloop.offers.log import Shop
+from promoloop.settings.plan import EvaluationSettings
+
+
+def per_metric(
+    offers: DataFrame,
+    shop: Shop,
+    segments: DataFrame,
+    scores: DataFrame,
+    truth_offers: DataFrame | None,
+    explore_share: float,
+    settings: EvaluationSettings,
+) -> DataFrame:
+    """One row per run, metric, scope and method.
+
+    `offers` are closed ones; `segments` user_profiles and `scores` offer_scores of any days; `truth_offers` what the embedded shop
+    knows, None elsewhere; `explore_share` the share of users that explored.
+    """
+    decided = subjects.per_decision(offers, shop, segments, settings.baseline_days).transform(ranking.add_top)
+    kept = decided.persist()
+    known = subjects.add_adjustments(kept)
+    planned = effects.per_scope(known.where("arm_group = 'planned'"))
+    randomised = known.groupBy("run_id").agg(F.max("is_randomised").alias("_is_randomised"))
+    drawn = randomised.where("_is_randomised").select("run_id")
+    measured = effects.measure(planned.where("is_randomised"), settings.min_effective_users)
+    counted = observed.counts(planned)
+    others = offers.join(F.broadcast(drawn), "run_id", "left_anti")
+    direct = _collected(measured.unionByName(counted))
+    rows = direct.unionByName(ranking.ratios(direct)).unionByName(ranking.qini(direct))
+    rows = rows.unionByName(observed.associations(others, shop.log, shop.users))
+    if explore_share > 0:
+        rows = rows.unionByName(_policies(known, offers, scores, explore_share, settings.min_effective_users))
+    if truth_offers is not None:
+        sent = planned.where("is_sent").withColumn("as_of_on", F.to_date("issued_at"))
+        rows = rows.unionByName(observed.truth(sent, truth_offers))
+    money = (F.round(name, 6).alias(name) for name in ("value", "low", "high"))
+    finished = rows.select("run_id", "metric", "scope", "method", *money, "count_treated", "count_control", "is_causal", "note")
+    evaluated = _collected(finished)
+    kept.unpersist()
+    return evaluated
+
+
+def _collected(rows: DataFrame) -> DataFrame:
+    """The same few rows, computed once: as many as runs, promotions and segments."""
+    return rows.sparkSession.createDataFrame(rows.collect(), rows.schema)
+
+
+def _policies(known: DataFrame, offers: DataFrame, scores: DataFrame, share: float, min_effective: int) -> DataFrame:
+    """Explorers as logged: a 'no offer' decision has no promotion here, whatever it was compared with elsewhere."""
+    logged = offers.where("arm = 'explore'").select("offer_id", "promotion_id", "propensity")
+    explorers = known.where("arm_group = 'explore'").drop("promotion_id", "propensity").join(logged, "offer_id")
+    runs = offers.select("run_id", F.to_date("issued_at").alias("as_of_on")).distinct()
+    scored = scores.join(F.broadcast(runs), "as_of_on").select("run_id", "user_id", "promotion_id", "expected_profit")
+    return policies.of_explorers(explorers, scored, share, min_effective)
+
+
+def closed_on(offers: DataFrame, events: DataFrame, settings: EvaluationSettings) -> tuple[DataFrame, date | None]:
+    """The offers to evaluate, and the day the log ends: none of them, and None, where it is empty."""
+    end = subjects.log_end(events)
+    return (offers.limit(0), None) if end is None else (subjects.closed(offers, end, settings.lookback_days), end)

@@ -1,0 +1,83 @@
+"""The decisions an evaluation is about: one row each, with arms, outcomes, and what was known before the offer."""
+
+from datetime import date, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from promoloop.offers import bayes, context, decisions, eligibility, outcomes
+from promoloop.offers.log import Shop
+
+OUTCOMES = ("profit", "revenue")
+_VAGUE = bayes.Prior(0.0, 100.0)
+
+
+def log_end(events: DataFrame) -> date | None:
+    """The first day the log says nothing about; None where it is empty."""
+    last = events.agg(F.max("occurred_on").alias("day")).first()
+    return last["day"] + timedelta(days=1) if last is not None and last["day"] is not None else None
+
+
+def closed(offers: DataFrame, end: date, lookback_days: int) -> DataFrame:
+    """Offers whose window closed by `end`, but no longer than `lookback_days` before."""
+    recent = F.col("valid_until_at") > eligibility.midnight(end - timedelta(days=lookback_days))
+    return decisions.closed(offers, eligibility.midnight(end)).where(recent)
+
+
+def per_decision(offers: DataFrame, shop: Shop, segments: DataFrame, baseline_days: int) -> DataFrame:
+    """One row per decision of closed `offers`: assignment (offers/decisions.py), outcomes, form, segment, baseline counts and money.
+
+    `segments` holds user_id, as_of_on, segment of any days: a decision gets the latest from before it, so that no segment can be a
+    consequence of the offer; null where there is none. Baseline columns (past_margin, count_views, ...) cover `baseline_days` before.
+    """
+    promotions = shop.promotions.select("promotion_id", "form")
+    decided = (
+        outcomes.per_offer(decisions.add_assignment(offers), shop.log)
+        .join(F.broadcast(promotions), "promotion_id", "left")
+        .withColumn("at", F.col("valid_from_at"))
+        .withColumn("fold", F.pmod(F.xxhash64("user_id"), F.lit(2)))
+    )
+    baseline = context.per_user(decided.select("user_id", "at"), shop.log, baseline_days)
+    days = decided.select("user_id", "at").distinct().join(segments.select("user_id", "as_of_on", "segment"), "user_id")
+    before = days.where(F.col("as_of_on") <= F.to_date("at")).groupBy("user_id", "at")
+    known = before.agg(F.max_by("segment", "as_of_on").alias("segment"))
+    return decided.join(baseline, ["user_id", "at"]).join(known, ["user_id", "at"], "left")
+
+
+def add_adjustments(subjects: DataFrame) -> DataFrame:
+    """`subjects` (cached ones) and, per outcome, `expected_OUTCOME_sent`, `expected_OUTCOME_held`: what its users would do in either arm.
+
+    Least squares on the baseline, fully interacted with being sent (Lin 2013), fitted on the users of the other fold.
+    """
+    adjusted = subjects
+    randomised = subjects.where("is_randomised")
+    for outcome in OUTCOMES:
+        fits = bayes.linear(randomised, _design(F.col("is_sent").cast("double")), F.col(outcome), F.lit(1.0), _priors())
+        for name, arm in (("sent", 1.0), ("held", 0.0)):
+            predicted = fits.cross(lambda fit, arm=arm: fit.predict(_design(F.lit(arm))))  # type: ignore[misc]
+            adjusted = adjusted.withColumn(f"expected_{outcome}_{name}", predicted)
+    return adjusted
+
+
+def _baseline() -> dict[str, Column]:
+    window = (F.unix_timestamp("valid_until_at") - F.unix_timestamp("valid_from_at")) / 86400
+    return {
+        "one": F.lit(1.0),
+        "margin": F.col("past_margin"),
+        "spend": F.col("past_spend"),
+        "orders": F.log1p("count_orders"),
+        "views": F.log1p("count_views"),
+        "days": F.log1p("count_days"),
+        "recency": F.log1p("days_since_visit"),
+        "window": window / 14,
+        "window_views": window / 14 * F.log1p("count_views"),
+    }
+
+
+def _design(sent: Column) -> dict[str, Column]:
+    baseline = _baseline()
+    return {**baseline, **{f"{name}_sent": value * sent for name, value in baseline.items()}}
+
+
+def _priors() -> dict[str, bayes.Prior]:
+    return {name + suffix: _VAGUE for suffix in ("", "_sent") for name in _baseline()}

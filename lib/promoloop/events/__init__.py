@@ -1,0 +1,23 @@
+"""Raw records to events: facts about them, rules, repeats, verdicts."""
+
+from promoloop.events.facts import CONTENT, add_facts, add_identity, add_sessions, bot_days
+from promoloop.events.judging import judge, judged_schema
+from promoloop.events.verdicts import Totals, accepted, gate, moved_per_batch, per_batch, received_again, rejected, settled
+
+__all__ = [
+    "CONTENT",
+    "Totals",
+    "accepted",
+    "add_facts",
+    "add_identity",
+    "add_sessions",
+    "bot_days",
+    "gate",
+    "judge",
+    "judged_schema",
+    "moved_per_batch",
+    "per_batch",
+    "received_again",
+    "rejected",
+    "settled",
+]

@@ -1,0 +1,57 @@
+"""Is a batch like those before it: its volume, kinds of events, hours and prices, as numbers the suite `batches` judges.
+
+Each batch keeps its metrics in table batches; the next ones are compared with their median (single numbers) or mean (shares). The
+population stability index Σ (p - q) ln(p / q) of shares is the usual one: under 0.1 alike, over 0.25 another population.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import mean, median
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+KINDS = ("view", "cart", "purchase", "review", "offer_view", "offer_redeem")
+QUARTERS = ("night", "morning", "afternoon", "evening")
+_FLOOR = 1e-3  # a share never seen counts as this much, so that a rare kind does not look like another population
+
+
+def metrics() -> Column:
+    """Aggregate over a batch's records with verdicts: map of its metrics, of the accepted ones where it says no other."""
+    is_accepted = F.col("verdict") == "accepted"
+    accepted = F.count(F.when(is_accepted, 1))
+    days = F.size(F.collect_set(F.when(is_accepted, F.col("occurred_on"))))
+    quarter = F.floor(F.hour("occurred_at") / 6)
+    named: dict[str, Column] = {
+        "events_per_day": accepted / F.greatest(days, F.lit(1)),
+        "log_price": F.avg(F.when(is_accepted & (F.col("price") > 0), F.ln(F.col("price").cast("double")))),
+    }
+    for kind in KINDS:
+        named[f"share_{kind}"] = F.avg(F.when(is_accepted, (F.col("event_type") == kind).cast("double")))
+    for number, name in enumerate(QUARTERS):
+        named[f"share_{name}"] = F.avg(F.when(is_accepted, (quarter == number).cast("double")))
+    entries = [F.struct(F.lit(name).alias("key"), F.round(value.cast("double"), 6).alias("value")) for name, value in named.items()]
+    return F.map_from_entries(F.filter(F.array(*entries), lambda entry: entry["value"].isNotNull()))
+
+
+def compare(now: Mapping[str, float], before: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+    """Columns of suite `batches` for one batch: how far its metrics are from those of the batches before it; null without any."""
+    if not before:
+        return dict.fromkeys(("volume_to_usual", "price_to_usual", "kinds_shift", "hours_shift"))
+    usual = median(metrics["events_per_day"] for metrics in before)
+    prices = [metrics["log_price"] for metrics in before if "log_price" in metrics]
+    return {
+        "volume_to_usual": now["events_per_day"] / usual if usual else None,
+        "price_to_usual": math.exp(now["log_price"] - median(prices)) if prices and "log_price" in now else None,
+        "kinds_shift": _stability(now, before, KINDS),
+        "hours_shift": _stability(now, before, QUARTERS),
+    }
+
+
+def _stability(now: Mapping[str, float], before: Sequence[Mapping[str, float]], names: Sequence[str]) -> float:
+    total = 0.0
+    for name in names:
+        p = max(now.get(f"share_{name}", 0.0), _FLOOR)
+        q = max(mean(metrics.get(f"share_{name}", 0.0) for metrics in before), _FLOOR)
+        total += (p - q) * math.log(p / q)
+    return total

@@ -1,0 +1,111 @@
+"""What the rules need to know of a record beside its own columns: is its user known, how far off is its price, is it a bot."""
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from promoloop.settings.data import EventsSettings
+
+NO_ID = "content-"  # begins the id of an event whose source gives it none
+
+CONTENT = (
+    "event_type",
+    "user_id",
+    "session_id",
+    "item_id",
+    "promotion_id",
+    "offer_id",
+    "order_id",
+    "occurred_at",
+    "quantity",
+    "price",
+    "concession",
+    "rating",
+    "text",
+    "channel",
+)
+
+
+def made_id() -> Column:
+    """The event_id of a record whose source gives none: made from its fingerprint."""
+    return F.concat(F.lit(NO_ID), F.hex("fingerprint"))
+
+
+def add_identity(received: DataFrame) -> DataFrame:
+    """Add record_id (where the record came from), fingerprint (what it says) and occurred_on; fill event_id where the source has none.
+
+    Same rows. Two records with one fingerprint say the same thing, whatever their event_id: the natural key.
+    """
+    content = F.xxhash64(*[F.coalesce(F.col(name).cast("string"), F.lit("")) for name in CONTENT])
+    return (
+        received.withColumn("record_id", F.xxhash64("batch_id", "source_file", "row_number"))
+        .withColumn("fingerprint", content)
+        .withColumn("event_id", F.coalesce("event_id", made_id()))
+        .withColumn("occurred_on", F.to_date("occurred_at"))
+    )
+
+
+def add_facts(identified: DataFrame, users: DataFrame, items: DataFrame, settings: EventsSettings) -> DataFrame:
+    """Add is_user_known, is_item_known, price_to_list, quantity_to_limit, seconds_ahead, days_old. Same rows; null: says nothing.
+
+    seconds_ahead: how long after its batch was closed a record claims to have happened. quantity_to_limit: units over the most that
+    one purchase of the item's category may have.
+    """
+    known_users = users.select("user_id", F.lit(True).alias("_user"))
+    known_items = items.select("item_id", F.col("category").alias("_category"), F.col("price").alias("_list"), F.lit(True).alias("_item"))
+    price = F.col("price").cast("double")
+    return (
+        identified.join(known_users, "user_id", "left")
+        .join(known_items, "item_id", "left")
+        .withColumn("is_user_known", F.when(F.col("user_id").isNotNull(), F.coalesce("_user", F.lit(False))))
+        .withColumn("is_item_known", F.when(F.col("item_id").isNotNull(), F.coalesce("_item", F.lit(False))))
+        .withColumn("price_to_list", F.when((F.col("_list") > 0) & (price > 0), price / F.col("_list").cast("double")))
+        .withColumn("quantity_to_limit", F.abs(F.col("quantity").cast("double")) / _limit(settings))
+        .withColumn("seconds_ahead", F.unix_seconds("occurred_at") - F.unix_seconds("received_at"))
+        .withColumn("days_old", F.date_diff("received_at", "occurred_at"))
+        .drop("_user", "_item", "_category", "_list")
+    )
+
+
+def _limit(settings: EventsSettings) -> Column:
+    limit = F.lit(float(settings.max_quantity))
+    for category, most in sorted(settings.max_quantity_of.items()):
+        limit = F.when(F.col("_category") == category, F.lit(float(most))).otherwise(limit)
+    return limit
+
+
+def add_sessions(accepted: DataFrame, gap_minutes: int) -> DataFrame:
+    """Fill session_id where the source has none: a pause of `gap_minutes` ends a session. Same rows.
+
+    A session is named after its user and first moment. It does not reach over from one take to the next.
+    """
+    moments = Window.partitionBy("user_id").orderBy("occurred_at", "event_id")
+    pause = F.unix_seconds("occurred_at") - F.lag(F.unix_seconds("occurred_at")).over(moments)
+    begins = F.when(pause.isNull() | (pause >= gap_minutes * 60), F.col("occurred_at"))
+    begun = F.last("_begins", ignorenulls=True).over(moments.rowsBetween(Window.unboundedPreceding, Window.currentRow))
+    made = F.concat(F.lit("gap-"), F.lower(F.hex(F.xxhash64("user_id", begun))))
+    return accepted.withColumn("_begins", begins).withColumn("session_id", F.coalesce("session_id", made)).drop("_begins")
+
+
+def bot_days(identified: DataFrame, settings: EventsSettings) -> DataFrame:
+    """Days on which a user acts like a machine: user_id, occurred_on; key both.
+
+    Of the days with at least `bot_min_events` events: more than `bot_events_per_hour` an hour over the time they span, or gaps
+    between events that hardly vary (deviation under `bot_regularity` of their mean), or a mean gap under `bot_dwell_seconds`.
+    """
+    day = ("user_id", "occurred_on")
+    moments = identified.where(F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull())
+    busy = moments.groupBy(*day).count().where(F.col("count") >= settings.bot_min_events).select(*day)
+    ordered = Window.partitionBy(*day).orderBy("occurred_at", "record_id")
+    gap = F.unix_micros("occurred_at") - F.lag(F.unix_micros("occurred_at")).over(ordered)
+    rhythm = (
+        moments.select(*day, "occurred_at", "record_id", "event_id")
+        .dropDuplicates(["event_id"])  # a record sent twice has no gap, which would look like haste
+        .join(F.broadcast(busy), list(day), "left_semi")
+        .withColumn("_gap", gap / 1e6)
+        .groupBy(*day)
+        .agg(F.count("*").alias("_events"), F.sum("_gap").alias("_span"), F.avg("_gap").alias("_mean"), F.stddev("_gap").alias("_spread"))
+    )
+    is_fast = F.col("_events") > settings.bot_events_per_hour * F.greatest(F.col("_span") / 3600, F.lit(1.0))
+    is_regular = F.col("_spread") < settings.bot_regularity * F.col("_mean")
+    has_no_dwell = F.col("_mean") < settings.bot_dwell_seconds
+    return rhythm.where(is_fast | is_regular | has_no_dwell).select(*day)

@@ -1,0 +1,180 @@
+"""Each record's verdict: accepted, rejected with all its reasons, or duplicate; and the rows each verdict makes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from promoloop import expectations
+from promoloop.errors import UserError
+from promoloop.events import drift
+from promoloop.events.facts import CONTENT, made_id
+from promoloop.events.repeats import repeated_contents, repeated_ids
+from promoloop.expectations import Rule
+
+REUSED = "event_id: used by another event"
+_BROADCAST_ROWS = 1_000_000
+_WHOLE_BATCH = 1_000  # fewer events say little of a distribution
+
+
+@contextmanager
+def settled(judged: DataFrame, history_of: Callable[[list[date]], DataFrame], has_own_ids: bool = False) -> Iterator[DataFrame]:
+    """Yield `judged` with verdicts, kept in memory or on disk until the end; `history_of(days)`: events accepted before, of those days.
+
+    `has_own_ids`: equal content under two ids is two events; else it is a repeat.
+    """
+    kept = judged.persist(StorageLevel.MEMORY_AND_DISK)
+    frames = [kept]
+    try:
+        days = [row["occurred_on"] for row in kept.where(F.size("reasons") == 0).select("occurred_on").distinct().collect()]
+        history = history_of(sorted(days))
+        verdicts = _add_verdicts(kept, history, frames)
+        yield verdicts if has_own_ids else _drop_equal_contents(verdicts, history, frames)
+    finally:
+        for frame in reversed(frames):
+            frame.unpersist()
+
+
+def _add_verdicts(judged: DataFrame, history: DataFrame, frames: list[DataFrame]) -> DataFrame:
+    """Add `verdict` (accepted, rejected, duplicate); a record whose id an accepted one with other content has gets REUSED as reason.
+
+    `judged`: records with reasons. `history`: events accepted before, of the same days. Same rows. A duplicate says what an
+    accepted record says: the earliest received is accepted; copies of a rejected record are rejected like it.
+    """
+    sound = judged.where(F.size("reasons") == 0)
+    by_id = judged.join(_small(repeated_ids(sound, history), frames), "event_id", "left")
+    is_first = F.col("first_record_id").isNull() | (F.col("first_record_id") == F.col("record_id"))
+    is_sound = F.size("reasons") == 0
+    says_the_same = F.col("first_fingerprint") == F.col("fingerprint")
+    once = by_id.withColumn(
+        "verdict",
+        F.when(~is_sound, "rejected").when(is_first, "accepted").when(says_the_same, "duplicate").otherwise("rejected"),
+    ).withColumn("reasons", F.when(is_sound & (F.col("verdict") == "rejected"), F.array(F.lit(REUSED))).otherwise(F.col("reasons")))
+    return once.drop("first_record_id", "first_fingerprint")
+
+
+def _drop_equal_contents(once: DataFrame, history: DataFrame, frames: list[DataFrame]) -> DataFrame:
+    """Call an accepted record duplicate where an accepted one received before says the same under another id. Same rows."""
+    contents = repeated_contents(once.where(F.col("verdict") == "accepted"), history)
+    again = F.col("first_record_id").isNotNull() & (F.col("first_record_id") != F.col("record_id"))
+    return (
+        once.join(_small(contents, frames), ["occurred_on", "fingerprint"], "left")
+        .withColumn("verdict", F.when((F.col("verdict") == "accepted") & again, F.lit("duplicate")).otherwise(F.col("verdict")))
+        .drop("first_record_id")
+    )
+
+
+def _small(repeats: DataFrame, frames: list[DataFrame]) -> DataFrame:
+    """Repeats are few as a rule, and then not worth moving every record for."""
+    kept = repeats.persist(StorageLevel.MEMORY_AND_DISK)
+    frames.append(kept)
+    return F.broadcast(kept) if kept.limit(_BROADCAST_ROWS).count() < _BROADCAST_ROWS else kept
+
+
+def accepted(verdicts: DataFrame) -> DataFrame:
+    """Rows of events."""
+    return verdicts.where(F.col("verdict") == "accepted").select(
+        "event_id", *CONTENT, "occurred_on", "batch_id", "record_id", "fingerprint"
+    )
+
+
+def rejected(verdicts: DataFrame, raw_columns: Sequence[str]) -> DataFrame:
+    """Rows of events_rejected: the place, all reasons, and the raw record as JSON (an event_id made from the content left out again)."""
+    given = F.when(F.col("event_id") != made_id(), F.col("event_id"))
+    return (
+        verdicts.where(F.col("verdict") == "rejected")
+        .withColumn("event_id", given)
+        .select("batch_id", "source_file", "row_number", "reasons", F.to_json(F.struct(*raw_columns)).alias("record"), "received_at")
+    )
+
+
+def per_batch(verdicts: DataFrame, rules: Sequence[Rule], take: int) -> DataFrame:
+    """Rows of batches: each batch's count of records by verdict, and of rejected ones by reason."""
+    counts = [
+        F.sum(F.when(F.col("verdict") == verdict, 1).otherwise(0)).cast("bigint").alias(f"rows_{verdict}")
+        for verdict in ("accepted", "rejected", "duplicate")
+    ]
+    broken = [
+        F.struct(F.lit(reason).alias("key"), F.sum(F.array_contains("reasons", reason).cast("bigint")).alias("value"))
+        for reason in [*[rule.reason for rule in rules], REUSED]
+    ]
+    reasons = F.map_from_entries(F.filter(F.array(*broken), lambda entry: entry["value"] > 0))
+    counted = verdicts.groupBy("batch_id", "source").agg(
+        F.count("*").alias("rows_received"), *counts, reasons.alias("reasons"), drift.metrics().alias("metrics")
+    )
+    return counted.withColumn("take", F.lit(take).cast("bigint"))
+
+
+def examples(verdicts: DataFrame, batch_id: str, reason: str) -> list[str]:
+    """Three rejected records of a batch, as `file row N: json`."""
+    shown = ("event_id", *CONTENT, "_rescued")
+    place = F.concat(F.col("source_file"), F.lit(" row "), F.col("row_number"), F.lit(": "), F.to_json(F.struct(*shown)))
+    found = verdicts.where((F.col("batch_id") == batch_id) & F.array_contains("reasons", reason)).select(place.alias("example"))
+    return [str(row["example"])[:300] for row in found.orderBy("example").limit(3).collect()]
+
+
+def gate(verdicts: DataFrame, counts: Sequence[Row], before: Sequence[Row], rules: Sequence[Rule], max_share: float) -> None:
+    """Raise UserError for the first batch with too many rejected, naming rule, rows and three examples, or unlike those before it.
+
+    `counts`: rows of batches now; `before`: those kept earlier, of whatever batch.
+    """
+    for row in sorted(counts, key=lambda row: str(row["batch_id"])):
+        if expectations.is_too_many(row["rows_received"], row["rows_rejected"], row["reasons"], max_share, rules):
+            reason = expectations.worst(row["reasons"], rules)
+            shown = examples(verdicts, row["batch_id"], reason)
+            raise expectations.stopped(f"batch {row['batch_id']}", row.asDict(), max_share, reason, shown)
+    usual = [row for row in before if row["metrics"]]
+    known = {row["batch_id"] for row in before}
+    for row in counts:
+        is_late = row["batch_id"] in known  # more files of a batch judged before
+        if is_late or max([row["rows_accepted"], *[other["rows_accepted"] for other in usual]]) < _WHOLE_BATCH:
+            continue
+        for reason, values in expectations.broken_rules("batches", [drift.compare(row["metrics"], [other["metrics"] for other in usual])]):
+            raise UserError(f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reason}' broke: {values[0]:.3g}")
+
+
+@dataclass
+class Totals:
+    """Counts of records over the batches of a run."""
+
+    received: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+
+    def add(self, counts: Sequence[Row]) -> None:
+        """Add the rows of batches of one take."""
+        self.received += sum(row["rows_received"] for row in counts)
+        self.accepted += sum(row["rows_accepted"] for row in counts)
+        self.rejected += sum(row["rows_rejected"] for row in counts)
+        self.duplicate += sum(row["rows_duplicate"] for row in counts)
+
+
+def received_again(rejected: DataFrame, raw: T.StructType) -> DataFrame:
+    """Quarantined records as the raw records they were; grain: one rejected record."""
+    return rejected.select(F.from_json("record", raw.simpleString()).alias("_raw")).select("_raw.*")
+
+
+def moved_per_batch(verdicts: DataFrame, take: int) -> DataFrame:
+    """Rows of batches that correct what was counted before: as many fewer rejected as are accepted or duplicates now."""
+    counted = verdicts.groupBy("batch_id", "source").agg(
+        F.count(F.when(F.col("verdict") == "accepted", 1)).alias("rows_accepted"),
+        F.count(F.when(F.col("verdict") == "duplicate", 1)).alias("rows_duplicate"),
+    )
+    moved = F.col("rows_accepted") + F.col("rows_duplicate")
+    return counted.where(moved > 0).select(
+        "batch_id",
+        F.lit(take).cast("bigint").alias("take"),
+        "source",
+        F.lit(0).cast("bigint").alias("rows_received"),
+        "rows_accepted",
+        (-moved).alias("rows_rejected"),
+        "rows_duplicate",
+        F.create_map(F.lit("released from quarantine"), -moved).alias("reasons"),
+        F.create_map().cast("map<string,double>").alias("metrics"),
+    )

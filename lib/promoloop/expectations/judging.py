@@ -1,0 +1,36 @@
+"""Judge rows by rules: every row with all its reasons in one pass, and the gate over a batch's counts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from promoloop.errors import UserError
+from promoloop.expectations.rules import Rule
+
+
+def add_reasons(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
+    """Add `reasons` (array<string>, sorted, empty on a sound row): every rule the row breaks. Same rows."""
+    broken = [F.when(F.coalesce(F.expr(rule.broken), F.lit(False)), F.lit(rule.reason)) for rule in rules]
+    return rows.withColumn("reasons", F.array_sort(F.array_compact(F.array(*broken))))
+
+
+def worst(reasons: Mapping[str, int], rules: Sequence[Rule]) -> str:
+    """The reason to name: that of a critical rule if one was broken, else the one with most rows."""
+    critical = [rule.reason for rule in rules if rule.is_critical and reasons.get(rule.reason)]
+    return critical[0] if critical else max(sorted(reasons), key=lambda reason: reasons[reason])
+
+
+def is_too_many(received: int, rejected: int, reasons: Mapping[str, int], max_share: float, rules: Sequence[Rule]) -> bool:
+    """Whether a run must stop: more than `max_share` of the rows rejected, or a critical rule broken by any."""
+    return rejected > max_share * received or any(reasons.get(rule.reason) for rule in rules if rule.is_critical)
+
+
+def stopped(name: str, counts: Mapping[str, Any], max_share: float, reason: str, examples: Sequence[str]) -> UserError:
+    """The error that stops a run: it names the batch, the rule, its rows, and examples."""
+    received, rejected = counts["rows_received"], counts["rows_rejected"]
+    return UserError(
+        f"{name}: {rejected} of {received} rows rejected ({rejected / max(received, 1):.1%}, events.max_rejected_share is "
+        f"{max_share:.1%}); rule '{reason}' broke on {counts['reasons'][reason]} rows, such as {'; '.join(examples)}"
+    )

@@ -1,0 +1,43 @@
+"""How a job file starts as a program, and what every job returns."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pyspark.sql import SparkSession
+
+from promoloop import session
+from promoloop.errors import UserError
+from promoloop.settings import Settings, load
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step did: rows it read and wrote (from write metrics, never from a scan of its own), and figures worth showing."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_rejected: int = 0
+    figures: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+Job = Callable[[SparkSession, Settings], Outcome]
+
+
+def main(run: Job) -> None:
+    """Run a job file as a program (spark-submit or python): `--config OVERLAY`, `--set section.key=value`, both repeatable.
+
+    Exit code 2 and one line on standard error for a user's error.
+    """
+    parser = argparse.ArgumentParser(description=run.__doc__)
+    parser.add_argument("--config", action="append", default=[], metavar="OVERLAY")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="assignments")
+    options = parser.parse_args()
+    try:
+        settings = load(options.config, options.assignments)
+        with session.opened(settings) as spark:
+            print(run(spark, settings))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,119 @@
+"""The response model: what an offer is expected to earn and to cost, for every eligible user and promotion.
+
+expected_cost    = p(redeem) * concession of the expected order             offers/redemption.py, offers/forms.py
+expected_profit  = effect on margin - expected_cost                         offers/effect.py
+expected_revenue = effect on revenue (list prices)
+satisfaction     = p(redeem) * scope_share, in [0, 1]: wanted, and about what the user looks at anyway
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from promoloop.offers import bayes, context, decisions, describing, effect, eligibility, forms, outcomes, redemption
+from promoloop.offers.log import Shop
+from promoloop.settings.learning import OffersSettings
+
+
+@dataclass(frozen=True)
+class Response:
+    """What was learned, and from how much."""
+
+    redeems: redemption.Redemption
+    redeemed: int
+    orders: redemption.Order
+    margin: bayes.Posterior
+    revenue: bayes.Posterior
+
+    @property
+    def evidence(self) -> str:
+        """What the effects rest on: randomised, observational (offers without known propensities) or prior (no offers at all)."""
+        if self.margin.rows:
+            return "randomised"
+        return "observational" if self.redeems.rows else "prior"
+
+    @property
+    def figures(self) -> dict[str, float | int | str]:
+        """For the summary: the evidence, how much of it, and the incremental share of a redeemed order by form."""
+        shares = {form: round(self.margin["share"] + self.margin[f"share_{form}"], 4) for form in forms.FORMS}
+        return {
+            "effects_rest_on": self.evidence,
+            "offers_sent": self.redeems.rows,
+            "offers_redeemed": self.redeemed,
+            "randomised_decisions": self.margin.rows,
+            **{f"incremental_share_{form}": share for form, share in shares.items()},
+        }
+
+
+def describe_decisions(offers: DataFrame, shop: Shop, days: int) -> DataFrame:
+    """One row per decision of `offers` (closed ones) with its assignment, FEATURES, outcomes and fold."""
+    promotions = context.per_promotion(shop.promotions, shop.items).drop("starts_at", "ends_at")
+    assigned = (
+        decisions.add_assignment(offers)
+        .withColumn("at", F.col("valid_from_at"))
+        .withColumn("fold", F.pmod(F.xxhash64("user_id"), F.lit(2)))
+        .join(F.broadcast(promotions), "promotion_id")
+    )
+    moments = assigned.select("user_id", "at", "promotion_id").distinct()
+    return _describe(outcomes.per_offer(assigned, shop.log), moments, shop.promotions, shop, days)
+
+
+def describe_pairs(pairs: DataFrame, promotions: DataFrame, as_of: date, shop: Shop, days: int) -> DataFrame:
+    """`pairs` of eligibility.pairs over the open `promotions`, with the FEATURES as of the day."""
+    scope = context.per_promotion(promotions, shop.items).select("promotion_id", "breadth", "scope_price")
+    asked = pairs.withColumn("at", eligibility.midnight(as_of)).join(F.broadcast(scope), "promotion_id")
+    moments = shop.users.select("user_id", eligibility.midnight(as_of).alias("at"))
+    return _describe(asked, moments, promotions, shop, days)
+
+
+def learn(described: DataFrame, settings: OffersSettings) -> Response:
+    """Learn the response from `describe_decisions`: redemption from all offers sent, effects from randomised decisions alone."""
+    kept = described.persist()
+    sent, randomised = kept.where("is_sent"), kept.where("is_randomised")
+    orders = redemption.learn_order(sent)
+    redeems = redemption.learn(sent, settings.prior_redemption, settings.prior_redemption_deviation)
+    prepared = _with_order(randomised.withColumn("p_redeem", redeems.crossed()), orders)
+    counts = sent.agg(F.sum(F.col("is_redeemed").cast("int"))).first()
+    learned = Response(
+        redeems=redeems,
+        redeemed=int(counts[0] or 0) if counts is not None else 0,
+        orders=orders,
+        margin=effect.learn(prepared, "margin", F.col("norm_margin_rate"), effect.priors(settings)),
+        revenue=effect.learn(prepared, "revenue", F.lit(1.0), effect.priors(settings)),
+    )
+    kept.unpersist()
+    return learned
+
+
+def score(described: DataFrame, response: Response, settings: OffersSettings) -> DataFrame:
+    """`described` pairs and p_redeem, expected_cost, expected_profit, expected_revenue, satisfaction, profit_deviation (money).
+
+    profit_deviation adds what is not known of the coefficients to what users scatter by around their expectation.
+    """
+    prepared = _with_order(described.withColumn("p_redeem", response.redeems.probability()), response.orders)
+    rate = F.col("norm_margin_rate")
+    margin, revenue = effect.design(rate), effect.design(F.lit(1.0))
+    cost = F.col("p_redeem") * forms.concession(F.col("order_in_scope"))
+    scatter = effect.unexplained(rate, settings.prior_share_deviation)
+    return prepared.withColumns({
+        "expected_cost": cost,
+        "expected_profit": response.margin.predict(margin) - cost,
+        "expected_revenue": response.revenue.predict(revenue),
+        "satisfaction": F.col("p_redeem") * F.col("scope_share"),
+        "profit_deviation": F.sqrt(F.pow(response.margin.deviation(margin), F.lit(2.0)) + scatter * scatter),
+    })  # fmt: skip
+
+
+def _with_order(pairs: DataFrame, orders: redemption.Order) -> DataFrame:
+    """`pairs` with the expected redeeming order, and `depth` now measured on it."""
+    valued = pairs.withColumn("order", orders.value()).withColumn("order_in_scope", orders.value_in_scope())
+    return valued.withColumn("depth", F.least(forms.concession(F.col("order_in_scope")) / F.col("order"), F.lit(1.0)))
+
+
+def _describe(pairs: DataFrame, moments: DataFrame, promotions: DataFrame, shop: Shop, days: int) -> DataFrame:
+    behaviour = context.per_user(moments, shop.log, days)
+    seen = context.per_pair(pairs, moments, behaviour, shop.log, context.scopes(promotions, shop.items), days)
+    scaled = seen.crossJoin(F.broadcast(context.norms(shop.log, shop.users)))
+    return describing.add_features(scaled, shop.users).transform(effect.add_usual_margin)

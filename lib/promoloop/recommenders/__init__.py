@@ -1,0 +1,1 @@
+"""Step D, recommenders: candidates by several sources, ranked, explained; see docs/recommenders.md."""

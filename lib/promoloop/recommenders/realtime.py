@@ -1,0 +1,53 @@
+"""Lists that follow what users do, within the micro-batch: touched users are folded in anew and ranked again; nobody else's list moves.
+
+A touched user's factors come in closed form from the whole history, old and new (`folding`), so a take that is repeated after a kill
+gives the same lists, and a missed one is made good by the next. Items keep the factors of the last training.
+"""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from promoloop.recommenders import catalogue, interactions, serving
+from promoloop.recommenders.catalogue import Catalogue
+from promoloop.recommenders.ranker import Ranker
+from promoloop.settings.learning import RecommendersSettings
+
+
+def touched(arrived: DataFrame, as_of: date) -> DataFrame:
+    """One row per user (user_id) with an event of `arrived` on an item on `as_of` or later: what the day's lists do not know yet."""
+    is_new = (F.col("occurred_on") >= F.lit(as_of)) & F.col("item_id").isNotNull() & F.col("user_id").isNotNull()
+    return arrived.where(is_new).select("user_id").distinct()
+
+
+def day_after(arrived: DataFrame) -> date | None:
+    """The day after the last event of `arrived`, None where there is none: the day its users' strengths are taken on."""
+    row = arrived.agg(F.max("occurred_on").alias("last")).first()
+    return None if row is None or row["last"] is None else row["last"] + timedelta(days=1)
+
+
+def refresh(
+    touched: DataFrame,
+    events: DataFrame,
+    users: DataFrame,
+    items: DataFrame,
+    day: date,
+    goods: Catalogue,
+    judge: Ranker,
+    settings: RecommendersSettings,
+    seed: int,
+) -> DataFrame:
+    """Lists (`serving.SCHEMA`) of the `touched` users from all their `events` before `day`, with the stock `items` has now."""
+    few = F.broadcast(touched)
+    strengths = interactions.per_user_item(events.join(few, "user_id", "left_semi"), day, settings)
+    histories = interactions.histories(strengths, catalogue.indexes(items), settings)
+    whom = serving.with_histories(users.join(few, "user_id", "left_semi"), histories, settings.popularity_by)
+    return serving.recommend(whom, with_stock(goods, items), judge, settings, seed)
+
+
+def with_stock(goods: Catalogue, items: DataFrame) -> Catalogue:
+    """The catalogue with the stock of `items`, which must hold the same items."""
+    stock = items.orderBy("item_id").select(F.coalesce(F.col("stock") > 0, F.lit(True)).alias("is_available")).toArrow()
+    return replace(goods, is_available=stock["is_available"].to_numpy())

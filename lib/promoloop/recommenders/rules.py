@@ -1,0 +1,78 @@
+"""The shop's rules over ranked candidates: what may be on a list at all, and how a list is put together.
+
+may be listed   in stock, and not bought before unless people buy it again (`candidates` sees to both); not far dearer than the dearest
+                thing of the user's history
+list            greedy: the next place goes to the candidate with the best  score - diversity · (highest cosine with those placed),
+                scores scaled to 0 .. 1 among the user's best (maximal marginal relevance, Carbonell and Goldstein 1998), at most
+                `category_cap` of a category; the last `exploration` share of places is drawn at random from the user's other candidates
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promoloop.recommenders import topk
+from promoloop.recommenders.arrays import Floats, Histories, Integers, uniforms
+from promoloop.recommenders.candidates import Pairs
+from promoloop.recommenders.catalogue import Catalogue
+from promoloop.settings.learning import RecommendersSettings
+
+_POOL = 3  # candidates considered per place
+
+
+def may_be_listed(pairs: Pairs, histories: Histories, catalogue: Catalogue, settings: RecommendersSettings) -> NDArray[np.bool_]:
+    """Which pairs the rules allow."""
+    dearest = np.full(len(histories), -np.inf, dtype=np.float32)
+    np.maximum.at(dearest, histories.users, catalogue.log_prices[histories.items])
+    ceiling = np.where(np.isfinite(dearest), dearest + np.log(settings.price_ceiling), np.inf)
+    allowed: NDArray[np.bool_] = catalogue.log_prices[pairs.items] <= ceiling[pairs.users]
+    return allowed
+
+
+def lists(scores: Floats, hashes: Integers, catalogue: Catalogue, settings: RecommendersSettings) -> tuple[Integers, NDArray[np.bool_]]:
+    """Items of each user's list by place (users × list_size, -1: none) and which places were drawn to explore.
+
+    `scores`: users × items, -inf where an item may not be listed; `hashes`: one per user, which the draws depend on.
+    """
+    explored = round(settings.list_size * settings.exploration)
+    ranked = _diverse(scores, settings.list_size - explored, catalogue, settings)
+    if not explored:
+        return ranked, np.zeros(ranked.shape, dtype=bool)
+    rest = scores.copy()
+    users, places = np.nonzero(ranked >= 0)
+    rest[users, ranked[users, places]] = -np.inf
+    at = np.nonzero(rest > -np.inf)
+    rest[at] = uniforms(hashes[at[0]], at[1])
+    drawn, _ = topk.select(rest, explored)
+    return _closed_up(np.hstack([ranked, drawn]), np.hstack([np.zeros(ranked.shape, dtype=bool), drawn >= 0]))
+
+
+def _diverse(scores: Floats, size: int, catalogue: Catalogue, settings: RecommendersSettings) -> Integers:
+    if settings.diversity == 0 and settings.category_cap >= size:
+        return topk.select(scores, size)[0]
+    pool, values = topk.select(scores, min(_POOL * size, scores.shape[1]))
+    is_there = pool >= 0
+    worst = np.where(is_there, values, np.inf).min(axis=1, keepdims=True)
+    spread = np.maximum(values[:, :1] - worst, 1e-9)
+    gains = np.where(is_there, (values - worst) / spread, -np.inf).astype(np.float32)
+    vectors, categories = catalogue.content[pool], catalogue.categories[pool]
+    everyone = np.arange(len(pool))
+    closest = np.zeros(pool.shape, dtype=np.float32)
+    counts = np.zeros((len(pool), int(catalogue.categories.max(initial=0)) + 2), dtype=np.int64)
+    chosen = np.full((len(pool), size), -1, dtype=np.int64)
+    for place in range(size):
+        is_full = (counts[everyone[:, None], categories] >= settings.category_cap) & (categories >= 0)
+        worth = np.where(is_full, -np.inf, gains - np.float32(settings.diversity) * closest)
+        best = worth.argmax(axis=1)
+        is_found = worth[everyone, best] > -np.inf
+        chosen[is_found, place] = pool[everyone, best][is_found]
+        counts[everyone[is_found], categories[everyone, best][is_found]] += 1
+        gains[everyone[is_found], best[is_found]] = -np.inf
+        if settings.diversity:
+            closest = np.maximum(closest, np.einsum("upd,ud->up", vectors, vectors[everyone, best]))
+    return chosen
+
+
+def _closed_up(items: Integers, is_drawn: NDArray[np.bool_]) -> tuple[Integers, NDArray[np.bool_]]:
+    """The same with empty places moved to the end."""
+    order = np.argsort(items < 0, axis=1, kind="stable")
+    return np.take_along_axis(items, order, axis=1), np.take_along_axis(is_drawn, order, axis=1)

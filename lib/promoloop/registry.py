@@ -1,0 +1,212 @@
+"""Where trained models are kept: MLflow versions with figures and a card, and the alias `champion` for the one in use.
+
+A model trained twice on the same day with the same parameters and the same figures is the same model: the second run returns
+the first one's version, so a rerun of a training job leaves the registry, and the tables that name model versions, as they were.
+Nothing here touches MLflow's global state (active run, tracking URI); every call goes through a client of its own.
+"""
+
+import atexit
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyspark.ml import PipelineModel
+from pyspark.sql import DataFrame
+
+from promoloop.errors import UserError
+from promoloop.settings import Settings
+
+CHAMPION = "champion"
+_CARD = "card.json"
+_DOCUMENT = "document.json"
+_SERVERS = ("databricks", "databricks-uc", "http", "https", "postgresql", "mysql", "mssql")
+
+Figures = Mapping[str, float]
+Params = Mapping[str, str | int | float | bool]
+
+
+def log_spark_model(
+    settings: Settings,
+    name: str,
+    model: Any,
+    figures: Figures,
+    params: Params,
+    inputs: DataFrame | None = None,
+    card: Mapping[str, Any] | None = None,
+) -> str:
+    """Keep a fitted Spark ML model under `name`, make it the champion and return its version.
+
+    `figures` are measures (holdout AUC and so on), `params` what it was trained with, `inputs` a frame whose schema is recorded as the
+    model's signature (Unity Catalog refuses models without one), `card` whatever else a reader should see, as JSON.
+    """
+
+    def save(folder: Path) -> None:
+        mlflow = _mlflow()
+        signature = None
+        if inputs is not None:
+            signature = mlflow.models.infer_signature(inputs, model.transform(inputs).select("prediction"))
+        # given requirements spare the minute MLflow takes to infer them
+        mlflow.spark.save_model(
+            model, str(folder), dfs_tmpdir=_shared(settings), signature=signature, pip_requirements=["pyspark", "mlflow"]
+        )
+
+    return _log(settings, name, save, figures, params, card or {})
+
+
+def log_document(
+    settings: Settings, name: str, document: Mapping[str, Any], figures: Figures, params: Params, card: Mapping[str, Any] | None = None
+) -> str:
+    """Keep a model that is a JSON document (coefficients, cut points) under `name`, make it the champion and return its version."""
+
+    def save(folder: Path) -> None:
+        folder.mkdir()
+        (folder / _DOCUMENT).write_text(json.dumps(document, sort_keys=True))
+
+    content = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return _log(settings, name, save, figures, {**params, "document": content}, card or {})
+
+
+def load_spark_model(settings: Settings, name: str, trained_by: str) -> tuple[PipelineModel, str]:
+    """The champion of `name` and its version. Raises UserError naming the job `trained_by` where there is none."""
+    version = _champion(settings, name, trained_by)
+    if _folder(settings) is not None:
+        uri = f"{_client(settings).get_run(version.run_id).info.artifact_uri}/model"
+    else:
+        folder = tempfile.mkdtemp(prefix="promoloop-")  # until the process ends: some models (ALS) read their files late
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        uri = Path(_downloaded(settings, version, "model", folder)).as_uri()
+    return _mlflow().spark.load_model(uri, dfs_tmpdir=_shared(settings)), str(version.version)
+
+
+def load_document(settings: Settings, name: str, trained_by: str) -> tuple[dict[str, Any], str]:
+    """The champion document of `name` and its version. Raises UserError naming the job `trained_by` where there is none."""
+    version = _champion(settings, name, trained_by)
+    with tempfile.TemporaryDirectory() as folder:
+        path = _downloaded(settings, version, f"model/{_DOCUMENT}", folder)
+        return json.loads(Path(path).read_text()), str(version.version)
+
+
+def cards(settings: Settings) -> list[dict[str, Any]]:
+    """The card of every champion, by name: name, version, as_of, seed, params, figures and what its training added."""
+    client = _client(settings)
+    prefix = _registered(settings, "")
+    found = []
+    for registered in client.search_registered_models(max_results=1000):
+        if registered.name.startswith(prefix) and CHAMPION in registered.aliases:
+            version = client.get_model_version_by_alias(registered.name, CHAMPION)
+            with tempfile.TemporaryDirectory() as folder:
+                path = _downloaded(settings, version, _CARD, folder)
+                found.append({**json.loads(Path(path).read_text()), "version": str(version.version)})
+    return sorted(found, key=lambda card: str(card["name"]))
+
+
+def _log(settings: Settings, name: str, save: Any, figures: Figures, params: Params, card: Mapping[str, Any]) -> str:
+    client, registered = _client(settings), _registered(settings, name)
+    measured = {key: float(value) for key, value in figures.items()}
+    about = {
+        "name": name,
+        "as_of": settings.run.as_of.isoformat(),
+        "seed": settings.run.seed,
+        "params": dict(params),
+        "figures": measured,
+    }
+    # six digits: sums over partitions may differ in the last ones
+    exact = {**about, "figures": {key: f"{value:.6g}" for key, value in measured.items()}}
+    fingerprint = hashlib.sha256(json.dumps(exact, sort_keys=True).encode()).hexdigest()
+    version = _version_with(client, registered, fingerprint)
+    if version is None:
+        run = client.create_run(_experiment(client, settings, name), run_name=f"{name} {settings.run.run_id}")
+        for key, value in params.items():
+            client.log_param(run.info.run_id, key, value)
+        for key, value in measured.items():
+            client.log_metric(run.info.run_id, key, value)
+        client.log_dict(run.info.run_id, {**card, **about}, _CARD)
+        with tempfile.TemporaryDirectory() as folder:
+            save(Path(folder) / "model")
+            client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), "model")
+        source = f"{run.info.artifact_uri}/model"
+        version = client.create_model_version(registered, source, run.info.run_id, tags={"fingerprint": fingerprint}).version
+        client.set_terminated(run.info.run_id)
+    client.set_registered_model_alias(registered, CHAMPION, str(version))
+    return str(version)
+
+
+def _version_with(client: Any, registered: str, fingerprint: str) -> Any:
+    """The version of the model that carries this fingerprint; registers the model's name where it is new."""
+    try:
+        client.get_registered_model(registered)
+    except _mlflow().exceptions.MlflowException:
+        client.create_registered_model(registered)
+        return None
+    versions = client.search_model_versions(f"name = '{registered}'")
+    return next((found.version for found in versions if found.tags.get("fingerprint") == fingerprint), None)
+
+
+def _experiment(client: Any, settings: Settings, name: str) -> str:
+    folder = _folder(settings)
+    label = f"promoloop {name}" if "databricks" not in settings.paths.models else f"/Shared/promoloop/{name}"
+    known = client.get_experiment_by_name(label)
+    if known is not None:
+        return str(known.experiment_id)
+    return str(client.create_experiment(label, artifact_location=(folder / "artifacts").as_uri() if folder else None))
+
+
+def _champion(settings: Settings, name: str, trained_by: str) -> Any:
+    try:
+        return _client(settings).get_model_version_by_alias(_registered(settings, name), CHAMPION)
+    except _mlflow().exceptions.MlflowException:
+        raise UserError(f"model {name} is missing under {settings.paths.models}: run {trained_by} first") from None
+
+
+def _downloaded(settings: Settings, version: Any, path: str, folder: str) -> str:
+    return str(_client(settings).download_artifacts(version.run_id, path, folder))
+
+
+def _registered(settings: Settings, name: str) -> str:
+    """The name in the registry: as it is, or inside the tables' schema in Unity Catalog."""
+    return f"{settings.paths.tables}.{name}" if "databricks" in settings.paths.models else name
+
+
+def _folder(settings: Settings) -> Path | None:
+    """The folder of the local store; None where `paths.models` names a server, which knows its own place."""
+    scheme = re.match(r"([\w+-]+)(:|$)", settings.paths.models)
+    kind = scheme.group(1).split("+")[0] if scheme else ""
+    if kind in _SERVERS:
+        return None
+    if kind not in ("", "file", "sqlite") and ":" in settings.paths.models:
+        raise UserError(f"paths.models {settings.paths.models!r}: give a folder, or the URI of an MLflow server or of its database")
+    path = Path(re.sub(r"^(file:(//)?(?=/)|file:|sqlite:///)", "", settings.paths.models)).resolve()
+    return path.parent if kind == "sqlite" else path
+
+
+def _shared(settings: Settings) -> str:
+    """A folder that driver and executors share, for models on their way between Spark and MLflow."""
+    root = settings.paths.checkpoints
+    return f"{(root if ':' in root else Path(root).resolve().as_uri()).rstrip('/')}/models"
+
+
+def _client(settings: Settings) -> Any:
+    mlflow, folder, uri = _mlflow(), _folder(settings), settings.paths.models
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        uri = uri if uri.startswith("sqlite:") else f"sqlite:///{folder / 'mlflow.db'}"
+    return mlflow.MlflowClient(tracking_uri=uri, registry_uri="databricks-uc" if uri == "databricks" else uri)
+
+
+def _mlflow() -> Any:
+    """MLflow, imported on first use (it takes seconds), without telemetry and without its chatter."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import mlflow
+    import mlflow.spark
+
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    return mlflow

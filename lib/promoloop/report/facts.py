@@ -1,0 +1,205 @@
+"""Everything the report and the summary say, as plain data the size of promotions, segments, resources and runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records of one batch, or of all."""
+
+    batch_id: str
+    received: int
+    accepted: int
+    rejected: int
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A promotion as users read it."""
+
+    promotion_id: str
+    name: str
+    form: str
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One limit of a plan. `capacity` and `used` in money or offers; `shadow_price`: objective per one more unit."""
+
+    name: str
+    capacity: float
+    used: float
+    shadow_price: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How good a plan is: its objective, the bound no plan can exceed, the gap between them, and the passes it took."""
+
+    objective: float
+    bound: float
+    gap: float
+    passes: int
+    seconds_per_pass: float
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What a run issued of one promotion in one arm: users, redemptions, money expected and conceded."""
+
+    promotion_id: str | None
+    arm: str
+    users: int
+    is_sent: bool
+    expected_value: float
+    expected_cost: float
+    redeemed: int
+    conceded: float
+
+
+@dataclass(frozen=True)
+class Share:
+    """Offers of a promotion sent to a segment; `users` is None where so few got it that the number is withheld."""
+
+    promotion_id: str
+    segment: str
+    users: int | None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One measured number with its 95 % interval."""
+
+    run_id: str
+    metric: str
+    scope: str
+    method: str
+    value: float
+    low: float | None
+    high: float | None
+    treated: int | None
+    control: int | None
+    is_causal: bool
+    note: str
+
+    @property
+    def is_association(self) -> bool:
+        """Whether it compares users who were chosen, not drawn: never to be read as an effect."""
+        return self.method == "observational"
+
+    @property
+    def kind(self) -> str:
+        """`all`, `promotion`, `form`, `segment`, `top` or `policy`."""
+        return self.scope.partition(":")[0]
+
+    @property
+    def of(self) -> str:
+        """The promotion, form, segment, percentage of users ranked best, or policy."""
+        return self.scope.partition(":")[2]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One plan and what came of it."""
+
+    run_id: str
+    certificate: Certificate | None
+    resources: tuple[Resource, ...]
+    issued: tuple[Issued, ...]
+    shares: tuple[Share, ...]
+    effects: tuple[Effect, ...]
+
+    @property
+    def treated(self) -> tuple[Issued, ...]:
+        """What was planned and sent."""
+        return tuple(entry for entry in self.issued if entry.arm == "treatment" and entry.is_sent)
+
+    def users_in(self, arm: str) -> int:
+        """Users of the run in `arm`: treatment, control or explore."""
+        return sum(entry.users for entry in self.issued if entry.arm == arm)
+
+    @property
+    def expected_profit(self) -> float:
+        """Incremental profit the sent offers of the plan were expected to bring, money."""
+        return sum(entry.expected_value for entry in self.treated)
+
+    @property
+    def true_profit(self) -> float | None:
+        """The same as the embedded shop knows it to be, money; None for any other source."""
+        known = headline(self.effects, "true_incremental_profit", "all")
+        return known.value if known else None
+
+    @property
+    def expected_cost(self) -> float:
+        """Concessions the sent offers of the plan were expected to cost, money."""
+        return sum(entry.expected_cost for entry in self.treated)
+
+    @property
+    def conceded(self) -> float:
+        """Concessions actually made on all offers of the run, money."""
+        return sum(entry.conceded for entry in self.issued)
+
+    @property
+    def budget(self) -> Resource | None:
+        """The total budget, where the plan has one."""
+        return next((resource for resource in self.resources if resource.name == "budget"), None)
+
+    @property
+    def measured_profit(self) -> Effect | None:
+        """The headline: incremental profit of the whole plan by the method first in METHODS."""
+        return headline(self.effects, "incremental_profit", "all")
+
+
+# The first is what the ratios of `evaluations` rest on; all but the last are unbiased under the logged randomisation.
+METHODS = ("doubly_robust", "cuped", "difference", "ips", "observational")
+
+
+def headline(effects: tuple[Effect, ...], metric: str, scope: str) -> Effect | None:
+    """The effect by the method first in METHODS (unknown methods last, by name); None where nothing was measured."""
+    found = [effect for effect in effects if effect.metric == metric and effect.scope == scope]
+    rank = {method: place for place, method in enumerate(METHODS)}
+    return min(found, key=lambda effect: (rank.get(effect.method, len(METHODS)), effect.method), default=None)
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """How many users of a segment have an item of this category at the top of their list; a group of fewer than k is not here."""
+
+    segment: str
+    category: str
+    users: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The whole report. `runs` are in order of their day; the last is the one reported. `k`: smallest group of users whose size is told."""
+
+    source: str
+    total: Batch
+    batches: tuple[Batch, ...]
+    reasons: tuple[tuple[str, int], ...]
+    promotions: Mapping[str, Promotion]
+    runs: tuple[Run, ...]
+    past: tuple[Effect, ...]
+    segments: tuple[tuple[str, int], ...]
+    recommended: tuple[Recommended, ...]
+    k: int = 1
+    cards: tuple[Mapping[str, Any], ...] = ()
+    steps: tuple[tuple[str, float], ...] = ()
+    violations: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def latest(self) -> Run | None:
+        """The run the report is about."""
+        return self.runs[-1] if self.runs else None
+
+    def name_of(self, promotion_id: str | None) -> str:
+        """What users call the promotion."""
+        if promotion_id is None:
+            return "no offer"
+        known = self.promotions.get(promotion_id)
+        return known.name if known else promotion_id

@@ -1,0 +1,102 @@
+"""Who gets what, and what holds the plan back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from promoloop.report import charts, words
+from promoloop.report.charts import Bar
+from promoloop.report.facts import Facts, Resource, Run
+from promoloop.report.look import Look
+
+_TINTS = 5
+_COUNTED = ("inventory:", "floor", "coverage", "cap")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the table of offers by promotion and segment; `tint` 0 to 5."""
+
+    text: str
+    tint: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of that table."""
+
+    promotion: str
+    form: str
+    cells: list[Cell]
+
+
+def by_promotion(run: Run) -> list[tuple[str, int, float]]:
+    """Promotion, offers sent and profit expected of them; most offers first."""
+    sent = [(entry.promotion_id or "", entry.users, entry.expected_value) for entry in run.treated]
+    return sorted(sent, key=lambda entry: (-entry[1], entry[0]))
+
+
+def offers_chart(run: Run, look: Look) -> Markup:
+    """Offers sent by promotion."""
+    entries = [
+        Bar(look.facts.name_of(promotion), users, f"{look.users(users)} offers, {look.money(value)} expected")
+        for promotion, users, value in by_promotion(run)
+    ]
+    return charts.bars(entries, "Offers sent by promotion, with the profit expected of them", "allocation")
+
+
+def segments(run: Run) -> list[str]:
+    """Segments that were sent anything, by name."""
+    return sorted({share.segment for share in run.shares})
+
+
+def lines(run: Run, facts: Facts) -> list[Line]:
+    """One line per promotion with a cell per segment."""
+    shares = {(share.promotion_id, share.segment): share.users for share in run.shares}
+    most = max((users for users in shares.values() if users), default=1)
+    made = []
+    for promotion, _, _ in by_promotion(run):
+        known = facts.promotions.get(promotion)
+        cells = [_cell(shares, (promotion, segment), most) for segment in segments(run)]
+        made.append(Line(facts.name_of(promotion), words.plain(known.form) if known else "", cells))
+    return made
+
+
+def use_charts(run: Run, look: Look) -> list[tuple[str, Markup]]:
+    """Use against capacity of each limit that is used at all: those counted in money, those counted in offers."""
+    made = []
+    for unit in ("money", "offers"):
+        limits = [limit for limit in run.resources if limit.used and (limit.name.startswith(_COUNTED) == (unit == "offers"))]
+        entries = [_use(limit, unit, look) for limit in sorted(limits, key=_fullest_first)]
+        if entries:
+            made.append((f"Limits in {unit}", charts.bars(entries, f"Use of each limit counted in {unit}", f"use-{unit}")))
+    return made
+
+
+def unused(run: Run, look: Look) -> list[str]:
+    """Limits the plan does not touch, by name."""
+    return sorted(look.limit(limit.name) for limit in run.resources if not limit.used)
+
+
+def binding(run: Run) -> list[Resource]:
+    """Limits that hold the plan back: the total budget, then the dearest first."""
+    priced = [limit for limit in run.resources if limit.shadow_price > 1e-9]
+    return sorted(priced, key=lambda limit: (limit.name != "budget", -limit.shadow_price, limit.name))
+
+
+def _cell(shares: Mapping[tuple[str, str], int | None], key: tuple[str, str], most: int) -> Cell:
+    if key not in shares:
+        return Cell("", 0)
+    users = shares[key]
+    return Cell("few", 0) if users is None else Cell(words.count(users), 1 + int((_TINTS - 1) * users / most))
+
+
+def _use(limit: Resource, unit: str, look: Look) -> Bar:
+    show, whole = (look.money, look.money) if unit == "money" else (look.users, words.count)
+    text = f"{show(limit.used)} of {whole(limit.capacity)} ({words.percent(limit.used / limit.capacity if limit.capacity else None)})"
+    return Bar(look.limit(limit.name), limit.used, text, limit.capacity, charts.ACCENT if limit.shadow_price > 0 else charts.SOFT)
+
+
+def _fullest_first(limit: Resource) -> tuple[bool, float, str]:
+    return limit.name != "budget", -limit.used / (limit.capacity or limit.used), limit.name

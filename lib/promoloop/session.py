@@ -1,0 +1,104 @@
+"""The Spark session: made here in local mode, taken as given everywhere else."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from promoloop import home
+from promoloop.settings import Settings
+
+DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
+_JARS = ("delta-spark_4.1_2.13", "delta-storage")
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+
+def jars_folder() -> Path:
+    """Where `make setup` keeps the two Delta jars."""
+    return home.root() / ".jars"
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[SparkSession]:
+    """Yield the active session, that of spark-submit, or a new local one; stop it at the end only if it was made here."""
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        yield active
+        return
+    spark = _submitted() if "PYSPARK_GATEWAY_PORT" in os.environ else _local(settings)
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def _submitted() -> SparkSession:
+    builder = SparkSession.builder.appName("promoloop").config("spark.sql.session.timeZone", "UTC")
+    for key, value in _DELTA.items():
+        builder = builder.config(key, value)
+    return builder.config("spark.sql.execution.arrow.pyspark.enabled", "true").getOrCreate()
+
+
+def _local(settings: Settings) -> SparkSession:
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # workers must run this python, or every Arrow function fails
+    os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    jars = sorted(str(jar) for jar in jars_folder().glob("*.jar"))
+    options = {
+        **_DELTA,
+        **({"spark.jars": ",".join(jars)} if jars else {"spark.jars.packages": DELTA_PACKAGE}),
+        "spark.driver.memory": settings.spark.driver_memory,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "promoloop-warehouse"),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+    }
+    builder = SparkSession.builder.master(settings.spark.master).appName("promoloop")
+    for key, value in options.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def fetch_jars() -> list[Path]:
+    """Resolve the Delta jars once by their coordinates (Ivy, through Spark) and keep them in `jars_folder()`."""
+    kept = jars_folder()
+    if all(list(kept.glob(f"{name}-*.jar")) for name in _JARS):
+        return sorted(kept.glob("*.jar"))
+    with tempfile.TemporaryDirectory() as ivy:
+        spark = (
+            SparkSession.builder.master("local[1]")
+            .config("spark.jars.packages", DELTA_PACKAGE)
+            .config("spark.jars.ivy", ivy)
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.ui.enabled", "false")
+            .getOrCreate()
+        )
+        spark.stop()
+        kept.mkdir(parents=True, exist_ok=True)
+        needed = [jar for name in _JARS for jar in Path(ivy, "jars").glob(f"io.delta_{name}-*.jar")]
+        for jar in needed:  # the kernel jars that come along serve catalogs alone
+            partial = kept / f"{jar.name}.part"
+            shutil.copyfile(jar, partial)
+            partial.rename(kept / jar.name.removeprefix("io.delta_"))
+    return sorted(kept.glob("*.jar"))
+
+
+if __name__ == "__main__":
+    found = fetch_jars()
+    print(f"Delta jars: {', '.join(jar.name for jar in found)}")

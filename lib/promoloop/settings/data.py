@@ -1,0 +1,34 @@
+"""Settings of what arrives: sources, events, privacy."""
+
+from pydantic import Field
+
+from promoloop.settings.section import Section
+
+
+class SourceSettings(Section):
+    """Which log is read."""
+
+    name: str = Field(description="Stem of a mapping file in conf/sources, or a path to one")
+    path: str | None = Field(default=None, description="Folder of the source's files; default: the package's own, else paths.landing")
+    max_files: int = Field(default=1000, ge=1, description="Most files of one take, so that a backlog is worked off in pieces")
+
+
+class EventsSettings(Section):
+    """Cleaning and gating of events."""
+
+    max_rejected_share: float = Field(ge=0, le=1, description="Share of a batch that may be rejected before the run stops")
+    session_gap_minutes: int = Field(ge=1, description="A pause this long ends a session, where the source has none")
+    max_quantity: int = Field(ge=1, description="Most units of one purchase, in categories without a limit of their own")
+    max_quantity_of: dict[str, int] = Field(default={}, description="Most units of one purchase, by category")
+    bot_min_events: int = Field(ge=2, description="Fewest events of a user on a day from which the day is looked at for a bot")
+    bot_events_per_hour: int = Field(ge=1, description="More events an hour than this are a bot's")
+    bot_regularity: float = Field(ge=0, le=1, description="Gaps between events deviating less than this share of their mean are a bot's")
+    bot_dwell_seconds: float = Field(ge=0, description="A mean gap between events shorter than this is a bot's")
+
+
+class PrivacySettings(Section):
+    """Pseudonyms and publishing."""
+
+    key: str | None = Field(default=None, description="Reference to the pseudonym key: file:PATH, env:NAME or secret:SCOPE/NAME")
+    forget: list[str] = Field(default=[], description="Users (raw ids, as the source names them) that forget_user erases")
+    k_anonymity: int = Field(ge=1, description="Smallest group of users a published aggregate may show")

@@ -1,0 +1,28 @@
+"""The settings as one frozen model: one section per room, bounds and units beside each field."""
+
+from promoloop.settings.data import EventsSettings, PrivacySettings, SourceSettings
+from promoloop.settings.learning import FeaturesSettings, OffersSettings, ProfilesSettings, RecommendersSettings
+from promoloop.settings.plan import AllocationSettings, EvaluationSettings, ExecutionSettings, ReportSettings
+from promoloop.settings.run import PathsSettings, RunSettings, SparkSettings
+from promoloop.settings.section import Section
+from promoloop.settings.shop import ShopSettings
+
+
+class Settings(Section):
+    """Everything a job may need to know beside its tables."""
+
+    run: RunSettings
+    paths: PathsSettings
+    spark: SparkSettings
+    shop: ShopSettings
+    source: SourceSettings
+    events: EventsSettings
+    privacy: PrivacySettings
+    features: FeaturesSettings
+    profiles: ProfilesSettings
+    recommenders: RecommendersSettings
+    offers: OffersSettings
+    allocation: AllocationSettings
+    execution: ExecutionSettings
+    evaluation: EvaluationSettings
+    report: ReportSettings

@@ -1,0 +1,57 @@
+"""Settings of the plan: allocation, execution, evaluation, report."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from promoloop.settings.section import Section
+
+
+class Limit(Section):
+    """A ceiling or a floor of the plan beside the promotions' own."""
+
+    by: Literal["promotion", "form", "category", "segment", "region", "channel"]
+    which: str = Field(description="The promotion's id, the form, the segment, ...")
+    measure: Literal["cost", "offers"] = Field(description="Expected concession (money), or number of offers")
+    at_most: float | None = Field(default=None, ge=0)
+    at_least: float | None = Field(default=None, ge=0)
+
+
+class AllocationSettings(Section):
+    """The optimiser and its resources."""
+
+    budget: float | None = Field(default=None, ge=0, description="Total expected concession of a plan, money; else budget_share counts")
+    budget_share: float = Field(ge=0, le=1, description="Total budget as a share of the sum of the promotions' budgets")
+    limits: tuple[Limit, ...] = Field(default=(), description="Further ceilings and floors")
+    weight_profit: float = Field(ge=0, description="Weight of expected incremental profit in the objective")
+    weight_revenue: float = Field(ge=0, description="Weight of expected incremental revenue")
+    weight_satisfaction: float = Field(ge=0, description="Weight of satisfaction (0 to 1), money")
+    caution: float = Field(ge=0, description="Standard errors taken off the expected profit: 0 plans by the mean")
+    block_users: int = Field(ge=1, description="Users packed in a block; bounds the memory of a task")
+    sample_users: int = Field(ge=1, description="Users whose prices the driver finds first; bounds its memory")
+    gap: float = Field(ge=0, description="Relative gap at which the search stops")
+    max_passes: int = Field(ge=1, description="Most passes over all users")
+    solver: Literal["highs", "cbc"] = Field(description="Solver of the master programme")
+
+
+class ExecutionSettings(Section):
+    """How a plan is issued."""
+
+    control_share: float = Field(ge=0, lt=1, description="Share of planned users whose offer is withheld, to measure against")
+    explore_share: float = Field(ge=0, lt=1, description="Share of users left out of the plan to try a random promotion, or none, on them")
+    explore_reserve: float = Field(ge=0, lt=1, description="Share of every capacity that the plan leaves to exploring")
+
+
+class EvaluationSettings(Section):
+    """How effects are measured."""
+
+    lookback_days: int = Field(ge=1, description="Offers that closed at most this long before the end of the log are (re)evaluated")
+    baseline_days: int = Field(ge=1, description="Days before an offer whose profit adjusts the comparison")
+    min_effective_users: int = Field(ge=2, description="Smallest (effective) number of users in an arm; below it an estimate is refused")
+
+
+class ReportSettings(Section):
+    """The report page."""
+
+    title: str = Field(min_length=1, description="What the page is headed")
+    currency: str = Field(max_length=4, description="Written before amounts of money; empty: none")

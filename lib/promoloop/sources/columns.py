@@ -1,0 +1,124 @@
+"""From a source's fields to our columns: expressions, times, types; and what did not convert, kept in `_rescued`."""
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from promoloop.sources.mapping import Files
+from promoloop.sources.reading import add_fields
+
+_MAIL = r"[\w.+-]+@[\w-]+\.[\w.]+"
+_PHONE = r"\+\d[\d ().-]{6,}\d|\b0\d{2,4}[ /-]\d{5,}\b"
+_NEW = "new"
+_UNREAD = "unread"
+_FAILED = "failed"
+
+
+def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: str) -> DataFrame:
+    """One row of `schema` per record of the entity, with its place (batch_id, source_file, row_number, received_at) and `_rescued`.
+
+    `arrived` is what `reading.add_fields` returns. Null where the mapping says nothing. `_rescued` is JSON, null for a sound record:
+    `failed` (our column: the text that is not of its type), `new` (fields the mapping does not know), `unread` (the shape of a
+    record that cannot be read: letters become x, digits 9, so that it names nobody).
+    """
+    placed = (
+        arrived.withColumn("batch_id", F.expr(files.batch))
+        .withColumn("received_at", F.expr(files.received_at).cast("timestamp"))
+        .withColumn("as_of", F.lit(as_of).cast("date"))
+    )
+    named = placed.select("*", *[F.nullif(F.trim(F.col("fields")[name]), F.lit("")).alias(f"{name}") for name in files.fields])
+    if files.only is not None:
+        named = named.where(F.col("fields").isNull() | F.coalesce(F.expr(files.only), F.lit(False)))
+    raw = {name: F.expr(expression) for name, expression in files.columns.items()}
+    texts = named.select(
+        "batch_id", "source_file", "row_number", "received_at", "line", "fields", *[c.alias(f"_{n}") for n, c in raw.items()]
+    )
+    kinds = {field.name: field.dataType for field in schema}
+    place = {"batch_id", "source_file", "row_number", "received_at", "source", "_rescued"}
+    typed = {name: _convert(texts, name, kinds[name], files) for name in raw}
+    failed = [
+        F.when(typed[name].isNull() & F.col(f"_{name}").isNotNull(), F.struct(F.lit(name).alias("key"), F.col(f"_{name}").alias("value")))
+        for name in raw
+        if isinstance(texts.schema[f"_{name}"].dataType, T.StringType) and not isinstance(kinds[name], T.StringType)
+    ]
+    absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema if field.name not in raw and field.name not in place]
+    return texts.select(
+        "batch_id",
+        "source_file",
+        "row_number",
+        "received_at",
+        *[column.alias(name) for name, column in typed.items()],
+        *absent,
+        _rescued(files, failed).alias("_rescued"),
+    )
+
+
+def read_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: date) -> DataFrame:
+    """Records of `reading.arrivals` (a batch, or one take of a stream) as rows of `schema`: `add_fields`, then `add_columns`."""
+    return add_columns(add_fields(arrived, files), files, schema, as_of.isoformat())
+
+
+def records_schema(schema: T.StructType) -> T.StructType:
+    """Columns the suite of an entity speaks of: the table's, and what is known of the record."""
+    return T.StructType([*schema.fields, T.StructField("_rescued", T.StringType()), T.StructField("is_key_reused", T.BooleanType())])
+
+
+def redact(text: Column) -> Column:
+    """`text` with mail addresses and phone numbers struck out."""
+    return F.regexp_replace(F.regexp_replace(text, _MAIL, "[mail]"), _PHONE, "[phone]")
+
+
+def _convert(texts: DataFrame, name: str, kind: T.DataType, files: Files) -> Column:
+    text = F.col(f"_{name}")
+    if name == "event_type":
+        words = {word: ours for ours, theirs in files.vocabulary.items() for word in theirs}
+        pairs = [part for word, ours in words.items() for part in (F.lit(word), F.lit(ours))]
+        return F.coalesce(F.create_map(*pairs)[text], text) if pairs else text
+    if name == "text":
+        return redact(text)
+    if not isinstance(texts.schema[f"_{name}"].dataType, T.StringType):
+        return text.cast(kind)
+    if isinstance(kind, T.TimestampType):
+        return _time(text, files)
+    if isinstance(kind, T.DateType):
+        return F.coalesce(text.try_cast("date"), _time(text, files).cast("date"))
+    if isinstance(kind, T.IntegerType | T.LongType):  # 2.0 is a whole number, 2.5 is not
+        number = text.try_cast("decimal(38,6)")
+        return F.when(number == F.floor(number), number.try_cast(kind))
+    if isinstance(kind, T.ArrayType):
+        return F.from_json(text, kind.simpleString())
+    return text if isinstance(kind, T.StringType) else text.try_cast(kind)
+
+
+def _time(text: Column, files: Files) -> Column:
+    readings = []
+    for form in files.times:
+        if form == "seconds":
+            readings.append(F.timestamp_millis((text.try_cast("double") * 1000).try_cast("bigint")))
+        elif form == "milliseconds":
+            readings.append(F.timestamp_millis(text.try_cast("bigint")))
+        else:
+            local = F.try_to_timestamp(text) if form == "ISO" else F.try_to_timestamp(text, F.lit(form))
+            has_offset = F.rlike(text, F.lit(r"(Z|UTC|[+-]\d\d:?\d\d)$"))
+            readings.append(local if files.zone == "UTC" else F.when(has_offset, local).otherwise(F.to_utc_timestamp(local, files.zone)))
+    return F.coalesce(*readings)
+
+
+def _rescued(files: Files, failed: list[Column]) -> Column:
+    """JSON of what was left over; personal fields never, and mail addresses and phone numbers struck out of the rest."""
+    known = F.array(*[F.lit(name) for name in files.fields])
+    personal = F.array(*[F.lit(name) for name in files.personal]) if files.personal else F.array().cast("array<string>")
+    has_new = F.size(F.array_except(F.map_keys("fields"), known)) > 0
+    new = F.map_filter("fields", lambda name, value: ~F.array_contains(known, name) & ~F.array_contains(personal, name))
+    shape = F.regexp_replace(F.regexp_replace("line", r"\p{L}", "x"), r"\d", "9")
+    failures = F.array_compact(F.array(*failed)) if failed else F.array().cast("array<struct<key:string,value:string>>")
+    leftover = F.to_json(
+        F.struct(
+            F.when(F.size(failures) > 0, F.map_from_entries(failures)).alias(_FAILED),
+            F.when(has_new, new).alias(_NEW),
+            F.when(F.col("fields").isNull(), F.coalesce(shape, F.lit(""))).alias(_UNREAD),
+        )
+    )
+    return F.when(F.col("fields").isNull() | has_new | (F.size(failures) > 0), redact(leftover))

@@ -1,0 +1,104 @@
+"""A mapping file: how one outside log becomes our raw columns. The guide for people is docs/sources.md."""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from promoloop import home
+from promoloop.errors import UserError
+from promoloop.settings.section import Section
+
+Entity = Literal["events", "users", "items", "promotions", "past_offers"]
+ENTITIES: tuple[Entity, ...] = ("events", "users", "items", "promotions", "past_offers")
+
+
+class Files(Section):
+    """One set of files and what its columns mean."""
+
+    entity: Entity = Field(description="Table the rows are for")
+    files: str = Field(description="Glob below the source's folder")
+    format: Literal["json", "csv", "parquet", "delta"]
+    separator: str = Field(default=",", min_length=1, max_length=1, description="csv alone")
+    fields: list[str] = Field(min_length=1, description="The source's columns; any other column is new, and kept in _rescued")
+    personal: list[str] = Field(default=[], description="Fields with a user's id or other direct identifiers: never kept in _rescued")
+    vault: list[str] = Field(default=[], description="Personal fields kept encrypted in the vault, where privacy.has_vault is set")
+    columns: dict[str, str] = Field(min_length=1, description="Our column = Spark SQL over the source's fields, all of them text")
+    only: str | None = Field(default=None, description="Spark SQL condition over the fields; other readable rows are not for this entity")
+    times: list[str] = Field(
+        default=["ISO"], description="Formats of times, tried in order: ISO, seconds, milliseconds, or a Spark pattern"
+    )
+    zone: str = Field(default="UTC", description="Zone of times that carry no offset")
+    vocabulary: dict[str, list[str]] = Field(default={}, description="Our event type = the source's words for it")
+    has_own_ids: bool = Field(default=False, description="Two events of equal content under two ids are two events, not a repeat")
+    batch: str = Field(
+        default="coalesce(try_element_at(split(source_file, '/'), -2), source_file)",
+        description="Spark SQL over source_file: the batch's name",
+    )
+    received_at: str = Field(default="file_modified_at", description="Spark SQL over source_file, batch_id and file_modified_at")
+
+
+class Mapping(Section):
+    """A whole source: its name, its place, its files."""
+
+    name: str
+    title: str = Field(description="One line for people")
+    package: str | None = Field(default=None, description="Python package that ships the data; paths start in its folder")
+    is_randomised: bool = Field(default=False, description="Whether its past offers were assigned at random, with propensities logged")
+    sets: list[Files] = Field(min_length=1)
+
+    def given_columns(self, entity: Entity) -> set[str]:
+        """Our columns of `entity` that the source gives at all."""
+        return {column for files in self.sets if files.entity == entity for column in files.columns}
+
+    @property
+    def has_own_ids(self) -> bool:
+        """Whether an event's id alone tells it from another."""
+        return any(files.has_own_ids for files in self.sets if files.entity == "events")
+
+    def folder(self, path: str | None, landing: str) -> str:
+        """The folder (or URI) the globs start from: `path`, else the package's own folder, else `landing`. Raises UserError."""
+        if path is not None:
+            found = path
+        elif self.package is not None:
+            try:
+                found = str(files(self.package))
+            except ModuleNotFoundError:
+                raise UserError(f"source {self.name}: package {self.package} is not installed") from None
+        else:
+            found = landing
+        if ":" in found:
+            return found.rstrip("/")
+        if not Path(found).exists():
+            raise UserError(f"source {self.name}: no folder {found!r}")
+        return str(Path(found).resolve())
+
+
+def load_mapping(name: str) -> Mapping:
+    """The mapping called `name` in conf/sources, or in the file at path `name`. Raises UserError naming file and key."""
+    path = Path(name)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise UserError(f"source.name: no mapping file {name!r}")
+        stem, text = path.stem, path.read_text()
+    else:
+        packed = home.folder("conf") / "sources" / f"{name}.toml"
+        if not packed.is_file():
+            raise UserError(f"source.name: no mapping {name!r}; there are {', '.join(list_mappings())}")
+        stem, text = name, packed.read_text()
+    try:
+        return Mapping.model_validate({"name": stem, **tomllib.loads(text)})
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"mapping file {stem}.toml: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"mapping file {stem}.toml: {key}: {first['msg']}") from None
+
+
+def list_mappings() -> dict[str, str]:
+    """Name and title of every mapping shipped in conf/sources."""
+    shipped = sorted(entry.name for entry in (home.folder("conf") / "sources").iterdir() if entry.name.endswith(".toml"))
+    return {name.removesuffix(".toml"): load_mapping(name.removesuffix(".toml")).title for name in shipped}

@@ -1,0 +1,131 @@
+"""Files of a source as rows: one per record, all fields as text, each with the place it came from. Batch or stream.
+
+Text formats are read line by line, so nothing is lost: a line that does not parse still has its place. A csv file's header may
+differ from file to file; a quoted field may not contain a line break.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+from pyspark.sql.pandas.functions import arrow_udf
+from pyspark.sql.streaming.readwriter import DataStreamReader
+
+from promoloop.errors import UserError
+from promoloop.sources.mapping import Files
+
+PLACE = ("batch_id", "source_file", "row_number", "received_at")
+
+
+def are_there(spark: SparkSession, files: Files, folder: str) -> bool:
+    """Whether any file of the set is there. Raises UserError where there are none of events."""
+    try:
+        spark.read.text(f"{folder}/{files.files}")
+    except AnalysisException:
+        if files.entity == "events":
+            raise UserError(f"no files of events: nothing matches {files.files!r} below {folder}") from None
+        return False
+    return True
+
+
+def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = True, max_files: int | None = None) -> DataFrame:
+    """Records as they arrive: source_file (relative to `folder`), file_modified_at, row_number, and `line` or the columns themselves.
+
+    A stream takes each file once; `max_files` bounds a micro-batch.
+    """
+    glob = f"{folder}/{files.files}" if files.files else folder
+    reader: DataStreamReader = spark.readStream if is_stream else spark.read  # type: ignore[assignment]
+    if is_stream and max_files is not None:
+        reader = reader.option("maxFilesPerTrigger", max_files)
+    if files.format in ("json", "csv"):
+        found = reader.text(glob)
+    elif files.format == "parquet":
+        found = reader.schema(spark.read.parquet(glob).schema).parquet(glob)
+    else:
+        found = reader.format("delta").load(glob)
+    carried = [F.col(f"`{name}`") for name in found.columns]
+    if files.format == "delta":  # a Delta table is one file to us: its versions are what arrives
+        return found.select(*carried, F.lit(files.files).alias("source_file"), F.lit(None).cast("timestamp").alias("file_modified_at"))
+    place = F.struct("_metadata.file_path", "_metadata.file_block_start")
+    return found.select(
+        *carried,
+        _relative(F.col("_metadata.file_path"), folder).alias("source_file"),
+        F.col("_metadata.file_modification_time").alias("file_modified_at"),
+        _position(F.xxhash64(place), F.col("_metadata.file_block_start")).alias("row_number"),
+    )
+
+
+def _relative(file_path: Column, folder: str) -> Column:
+    return F.url_decode(F.regexp_extract(file_path, re.escape(re.sub(r"^\w+:/*", "/", folder)) + "/(.*)$", 1))
+
+
+@arrow_udf(T.LongType())  # type: ignore[call-overload,untyped-decorator]
+def _count_up(batches: Iterator[tuple[pa.Array, pa.Array]]) -> Iterator[pa.Array]:
+    """Position of each row among those of its file (first column), from the offset in the second. Rows of a file come together."""
+    seen: dict[int, int] = {}
+    for places, offsets in batches:
+        runs = pc.run_end_encode(places)
+        numbers, start = [], 0
+        for place, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            first = seen.get(place, offsets[start].as_py())
+            numbers.append(pa.array(range(first, first + end - start), pa.int64()))
+            seen[place] = first + end - start
+            start = end
+        yield pa.concat_arrays(numbers) if numbers else pa.array([], pa.int64())
+
+
+def _position(place: Column, block_start: Column) -> Column:
+    """Number of a record in its file, from 0; in a large plain file read in blocks: the block's offset plus the number in the block."""
+    counted: Column = _count_up.asNondeterministic()(place, block_start)
+    return counted
+
+
+def add_fields(arrived: DataFrame, files: Files) -> DataFrame:
+    """Add `fields`: a map from the source's column names to their text, null where the record cannot be read; drop csv headers.
+
+    Same grain as `arrived`, less the header lines. Needs a batch frame for csv (it looks at the headers).
+    """
+    if files.format == "json":
+        return arrived.withColumnRenamed("value", "line").withColumn("fields", F.from_json("line", "map<string,string>"))
+    if files.format == "csv":
+        return _add_csv_fields(arrived.withColumnRenamed("value", "line"), files)
+    own = [name for name in arrived.columns if name not in ("source_file", "file_modified_at", "row_number")]
+    texts = [(F.lit(name), _as_text(arrived, name)) for name in own]
+    fields = F.create_map(*[part for pair in texts for part in pair])
+    line = F.lit(None).cast("string").alias("line")
+    return arrived.select(line, "source_file", "file_modified_at", "row_number", fields.alias("fields"))
+
+
+def _as_text(rows: DataFrame, name: str) -> Column:
+    kind = rows.schema[name].dataType.typeName()
+    column = F.col(f"`{name}`")
+    return F.to_json(column) if kind in ("array", "map", "struct") else column.cast("string")
+
+
+def _add_csv_fields(lines: DataFrame, files: Files) -> DataFrame:
+    """Fields by each file's own header: the line that names all columns the mapping uses. A file without one cannot be read."""
+    used = [name for name in files.fields if any(name in expression for expression in files.columns.values())]
+    is_header = F.lit(True)
+    for name in used:
+        is_header = is_header & F.contains(F.col("line"), F.lit(name))
+    headed = [(row["line"], row["source_file"]) for row in lines.where(is_header).select("line", "source_file").distinct().collect()]
+    fields = F.lit(None).cast("map<string,string>")
+    for header in sorted({line for line, _ in headed}):
+        with_header = [file for line, file in headed if line == header]
+        fields = F.when(F.col("source_file").isin(with_header), _parse_line(header, files.separator)).otherwise(fields)
+    return lines.where(~is_header).withColumn("fields", fields)
+
+
+def _parse_line(header: str, separator: str) -> Column:
+    names = next(csv.reader([header.lstrip("\ufeff")], delimiter=separator))
+    schema = ", ".join(f"`{name}` string" for name in [*names, "_unread"])
+    options = {"sep": separator, "columnNameOfCorruptRecord": "_unread", "escape": '"'}
+    parsed = F.from_csv(F.col("line"), schema, options)
+    pairs = [part for name in names for part in (F.lit(name), parsed[name])]
+    return F.when(parsed["_unread"].isNull(), F.create_map(*pairs))

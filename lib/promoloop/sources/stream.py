@@ -1,0 +1,53 @@
+"""Take what is new from a stream, exactly once: a checkpoint remembers what was taken, a handler's writes name the take."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+
+from promoloop.errors import UserError
+
+_UNREAD_FILE = re.compile(r"FAILED_READ_FILE[^\n]*?reading file (\S+?)[.\s]")
+Handler = Callable[[DataFrame, int], None]
+
+
+@dataclass
+class Take:
+    """A running query and the user's error its handler ended with, if any."""
+
+    query: StreamingQuery
+    errors: list[UserError] = field(default_factory=list)
+
+    def wait(self) -> None:
+        """Wait for the end. Raises the handler's UserError as it was, not wrapped in a traceback of the JVM."""
+        try:
+            self.query.awaitTermination()
+        except StreamingQueryException as error:
+            if self.errors:
+                raise self.errors[0] from None
+            unread = _UNREAD_FILE.search(str(error))
+            if unread:
+                raise UserError(f"file {unread[1]} cannot be read to its end: put a whole one in its place and run again") from None
+            raise
+
+
+def take(stream: DataFrame, checkpoint: str, handle: Handler, every_seconds: int | None = None) -> Take:
+    """Start giving `handle` what is new as (rows, number of the take); without `every_seconds` it ends when nothing is left.
+
+    After a kill the same rows come again under the same number, so a handler writes with that number (append_once) or by key (merge).
+    """
+    errors: list[UserError] = []
+
+    def guarded(rows: DataFrame, number: int) -> None:
+        try:
+            handle(rows, number)
+        except UserError as error:
+            errors.append(error)
+            raise
+
+    writer = stream.writeStream.option("checkpointLocation", checkpoint).foreachBatch(guarded)
+    writer = writer.trigger(availableNow=True) if every_seconds is None else writer.trigger(processingTime=f"{every_seconds} seconds")
+    return Take(writer.start(), errors)

@@ -1,0 +1,77 @@
+"""Tables of the plan: allocations, their certificate, the ledger of offers, evaluations."""
+
+from promoloop.tables.shop import OFFER_COLUMNS
+from promoloop.tables.table import Column, Table, required
+
+ALLOCATIONS = Table(
+    name="allocations",
+    grain="one user given a promotion by a plan",
+    columns=(
+        required("run_id", "string", "Plan"),
+        required("user_id", "string", "User"),
+        required("promotion_id", "string", "Promotion given"),
+        required("as_of_on", "date", "Day planned for"),
+        required("value", "double", "Value in the objective, money or weighted"),
+        required("cost", "double", "Expected concession, money"),
+        required("reduced_value", "double", "Value less the shadow prices of all it uses"),
+        Column("runner_up_id", "string", "Second-best choice; null: no offer"),
+        required("margin", "double", "Reduced value over the runner-up's"),
+        required("reason", "string", "Why this promotion, in the marketer's words"),
+    ),
+    key=("run_id", "user_id", "promotion_id"),
+    writing="replace run",
+    written_by="allocate_promotions",
+    clustering=("run_id",),
+)
+
+ALLOCATION_RESOURCES = Table(
+    name="allocation_resources",
+    grain="one resource of a plan; the row `plan` is the certificate of the whole",
+    columns=(
+        required("run_id", "string", "Plan"),
+        required("resource", "string", "budget, budget:PROMOTION, inventory:PROMOTION, ... or plan"),
+        Column("capacity", "double", "How much there is"),
+        Column("used", "double", "How much the plan uses"),
+        Column("shadow_price", "double", "Value of one more unit"),
+        Column("sentence", "string", "What that means to the marketer"),
+        Column("objective", "double", "Row plan: value of the integer plan"),
+        Column("bound", "double", "Row plan: no plan can be worth more"),
+        Column("gap", "double", "Row plan: (bound - objective) / bound"),
+        Column("count_passes", "int", "Row plan: full pricing passes"),
+        Column("seconds_per_pass", "double", "Row plan: mean duration of a pass"),
+    ),
+    key=("run_id", "resource"),
+    writing="replace run",
+    written_by="allocate_promotions",
+    clustering=("run_id",),
+)
+
+OFFERS = Table(
+    name="offers",
+    grain="one offer of a plan: issued, or withheld as a control",
+    columns=OFFER_COLUMNS,
+    key=("offer_id",),
+    writing="merge",
+    written_by="issue_offers",
+)
+
+EVALUATIONS = Table(
+    name="evaluations",
+    grain="one metric of a plan or past campaign, by scope and method",
+    columns=(
+        required("run_id", "string", "Plan or past campaign evaluated"),
+        required("metric", "string", "incremental_profit, incremental_revenue, redemption_rate, spend, ...: docs/offers.md"),
+        required("scope", "string", "all, promotion:ID, form:NAME, segment:NAME, top:PERCENT (by expected value) or policy:NAME"),
+        required("method", "string", "difference, cuped, doubly_robust, ips, snips, observed, expected, observational, truth or refused"),
+        required("value", "double", "Estimate, in the metric's unit"),
+        Column("low", "double", "Lower end of the 95 % interval"),
+        Column("high", "double", "Upper end of the 95 % interval"),
+        Column("count_treated", "bigint", "Users treated"),
+        Column("count_control", "bigint", "Users in control"),
+        required("is_causal", "boolean", "False where assignment was not randomised: an association, never an effect"),
+        Column("note", "string", "What to keep in mind"),
+    ),
+    key=("run_id", "metric", "scope", "method"),
+    writing="merge",
+    written_by="evaluate_promotions",
+)

@@ -1,0 +1,217 @@
+"""The only reads and writes of tables there are. Every write is enforced against the table's schema and atomic."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from promoloop.errors import UserError
+from promoloop.settings import Settings
+from promoloop.tables import lineage
+from promoloop.tables.table import Table
+
+_NOTE = "spark.databricks.delta.commitInfo.userMetadata"
+
+
+def address(settings: Settings, table: Table) -> str:
+    """How Spark SQL names the table: ``delta.`URI` `` under a root URI, or catalog.schema.name."""
+    root = settings.paths.tables
+    if re.fullmatch(r"\w+\.\w+", root):
+        return f"{root}.{table.name}"
+    uri = root if ":" in root else str(Path(root).resolve())
+    return f"delta.`{uri.rstrip('/')}/{table.name}`"
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith("delta.`")
+
+
+def _path(name: str) -> str:
+    return name.removeprefix("delta.`").removesuffix("`")
+
+
+def exists(spark: SparkSession, settings: Settings, table: Table) -> bool:
+    """Whether the table has been written yet."""
+    try:
+        spark.sql(f"DESCRIBE DETAIL {address(settings, table)}").collect()
+    except AnalysisException:
+        return False
+    return True
+
+
+def read(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
+    """The table, all rows. Raises UserError where it has not been written yet, naming the job that writes it."""
+    try:
+        version = _version(spark, settings, table)
+    except AnalysisException:
+        raise UserError(f"table {table.name} is missing under {settings.paths.tables}: run {table.written_by} first") from None
+    lineage.note_read(settings, table, version)
+    return spark.table(address(settings, table))
+
+
+def read_version(spark: SparkSession, settings: Settings, table: Table, version: int) -> DataFrame:
+    """The table as it was at one of its versions (see `history`), so that a past run can be repeated on what it read."""
+    return spark.sql(f"SELECT * FROM {address(settings, table)} VERSION AS OF {version:d}")
+
+
+def version(spark: SparkSession, settings: Settings, table: Table) -> int:
+    """The table's current version. Raises UserError as `read`."""
+    read(spark, settings, table)
+    return _version(spark, settings, table)
+
+
+def history(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
+    """Versions of the table with the job, run, code and input versions behind each, and the rows it wrote; key version."""
+    return lineage.history(spark, address(settings, table))
+
+
+def read_stream(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
+    """Rows appended to the table, as a stream; rows that `forget` or `rekey` changed do not come again. Raises UserError as `read`."""
+    read(spark, settings, table)
+    stream, name = spark.readStream.format("delta").option("skipChangeCommits", "true"), address(settings, table)
+    return stream.load(_path(name)) if _is_path(name) else stream.table(name)
+
+
+def read_or_empty(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
+    """The table, or no rows of its schema where it has not been written yet."""
+    return read(spark, settings, table) if exists(spark, settings, table) else spark.createDataFrame([], table.schema)
+
+
+def checkpoint(settings: Settings, name: str) -> str:
+    """Where the stream `name` remembers what it took."""
+    root = settings.paths.checkpoints
+    return f"{root if ':' in root else Path(root).resolve()}/{name}"
+
+
+def enforce(rows: DataFrame, table: Table) -> DataFrame:
+    """The table's columns in order. Raises UserError naming a column that is missing, unknown or of another type."""
+    have = {field.name: field.dataType.simpleString() for field in rows.schema}
+    want = {field.name: field.dataType.simpleString() for field in table.schema}
+    faults = [f"{name} is missing" for name in want if name not in have]
+    faults += [f"{name} is unknown" for name in have if name not in want]
+    faults += [f"{name} is {have[name]}, not {kind}" for name, kind in want.items() if name in have and have[name] != kind]
+    if faults:
+        raise UserError(f"rows for table {table.name} do not fit: {'; '.join(faults)}")
+    return rows.select(*table.column_names)
+
+
+def create(spark: SparkSession, settings: Settings, table: Table) -> None:
+    """Create the table empty, with its constraints and clustering, unless it is there."""
+    columns = ", ".join(f"`{column.name}` {column.type}{'' if table.is_nullable(column) else ' NOT NULL'}" for column in table.columns)
+    clustering = f" CLUSTER BY ({', '.join(table.clustering)})" if table.clustering else ""
+    spark.sql(f"CREATE TABLE IF NOT EXISTS {address(settings, table)} ({columns}) USING delta{clustering}")
+
+
+def append_once(rows: DataFrame, settings: Settings, table: Table, application: str, version: int) -> int:
+    """Append `rows` unless `version` (or a later one) of `application` was appended before; return rows written."""
+    create(rows.sparkSession, settings, table)
+    writer = enforce(rows, table).write.format("delta").mode("append")
+    return _write(rows, settings, table, writer.option("txnAppId", application).option("txnVersion", version))
+
+
+def merge(rows: DataFrame, settings: Settings, table: Table, is_insert_only: bool = False) -> int:
+    """Insert rows with a new key and update the others (unless `is_insert_only`); return rows inserted or updated.
+
+    `rows` must hold each key once.
+    """
+    spark = rows.sparkSession
+    create(spark, settings, table)
+    enforce(rows, table).createOrReplaceTempView("_merged")
+    on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in table.key)
+    update = "" if is_insert_only else "WHEN MATCHED THEN UPDATE SET * "
+    try:
+        before = _version(spark, settings, table)
+        spark.conf.set(_NOTE, lineage.note_for_commit(settings, table))
+        spark.sql(f"MERGE INTO {address(settings, table)} t USING _merged s ON {on} {update}WHEN NOT MATCHED THEN INSERT *")
+    finally:
+        spark.conf.unset(_NOTE)
+        spark.catalog.dropTempView("_merged")
+    return _rows_written(spark, settings, table, before)
+
+
+def erase(spark: SparkSession, settings: Settings, table: Table, condition: str) -> None:
+    """Delete the rows where `condition` (SQL) is true."""
+    spark.sql(f"DELETE FROM {address(settings, table)} WHERE {condition}")
+
+
+def erase_keys(keys: DataFrame, settings: Settings, table: Table) -> None:
+    """Delete the rows whose key is in `keys` (the key columns, each key once)."""
+    spark = keys.sparkSession
+    keys.select(*table.key).createOrReplaceTempView("_erased")
+    on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in table.key)
+    try:
+        spark.sql(f"MERGE INTO {address(settings, table)} t USING _erased s ON {on} WHEN MATCHED THEN DELETE")
+    finally:
+        spark.catalog.dropTempView("_erased")
+
+
+def vacuum(spark: SparkSession, settings: Settings, table: Table) -> None:
+    """Remove the files of all but the current version at once: nothing older can be read again."""
+    check, listing = "spark.databricks.delta.retentionDurationCheck.enabled", "spark.sql.sources.parallelPartitionDiscovery.parallelism"
+    spark.conf.set(check, "false")
+    spark.conf.set(listing, "8")  # the default lists the folder in thousands of tasks, a minute for a tiny table
+    try:
+        spark.sql(f"REORG TABLE {address(settings, table)} APPLY (PURGE)")
+        spark.sql(f"VACUUM {address(settings, table)} RETAIN 0 HOURS")
+    finally:
+        spark.conf.unset(check)
+        spark.conf.unset(listing)
+
+
+def replace_day(rows: DataFrame, settings: Settings, table: Table, as_of: date) -> int:
+    """Replace all rows of one as_of date by `rows`, in one atomic write; return rows written."""
+    return _replace_where(rows, settings, table, f"as_of_on = DATE'{as_of.isoformat()}'")
+
+
+def replace_run(rows: DataFrame, settings: Settings, table: Table, run_id: str) -> int:
+    """Replace all rows of one run by `rows`, in one atomic write; return rows written."""
+    return _replace_where(rows, settings, table, f"run_id = '{run_id}'")
+
+
+def replace_table(rows: DataFrame, settings: Settings, table: Table) -> int:
+    """Replace all rows by `rows`, in one atomic write; return rows written."""
+    return _replace_where(rows, settings, table, "true")
+
+
+def content_hash(rows: DataFrame) -> int:
+    """A hash of the rows as a multiset: equal for equal content in any order or file layout."""
+    ordered = [F.to_json(F.struct(name)) for name in sorted(rows.columns)]
+    total = rows.select(F.sum(F.xxhash64(*ordered).cast("decimal(38,0)")), F.count("*")).first()
+    return hash((total[0], total[1])) if total is not None else 0
+
+
+def _replace_where(rows: DataFrame, settings: Settings, table: Table, where: str) -> int:
+    create(rows.sparkSession, settings, table)
+    writer = enforce(rows, table).write.format("delta").mode("overwrite").option("replaceWhere", where)
+    return _write(rows, settings, table, writer)
+
+
+def _write(rows: DataFrame, settings: Settings, table: Table, writer) -> int:  # type: ignore[no-untyped-def]
+    spark = rows.sparkSession
+    before = _version(spark, settings, table)
+    writer = writer.option("userMetadata", lineage.note_for_commit(settings, table))
+    name = address(settings, table)
+    if _is_path(name):
+        writer.save(_path(name))
+    else:
+        writer.saveAsTable(name)
+    return _rows_written(spark, settings, table, before)
+
+
+def _version(spark: SparkSession, settings: Settings, table: Table) -> int:
+    row = spark.sql(f"DESCRIBE HISTORY {address(settings, table)} LIMIT 1").first()
+    return int(row["version"]) if row is not None else -1
+
+
+def _rows_written(spark: SparkSession, settings: Settings, table: Table, before: int) -> int:
+    """Rows the newest commit wrote, from Delta's own metrics; 0 where nothing was committed since version `before`."""
+    row = spark.sql(f"DESCRIBE HISTORY {address(settings, table)} LIMIT 1").first()
+    if row is None or row["version"] == before:
+        return 0
+    metrics = row["operationMetrics"] or {}
+    if "numTargetRowsInserted" in metrics:
+        return int(metrics["numTargetRowsInserted"]) + int(metrics.get("numTargetRowsUpdated", 0))
+    return int(metrics.get("numOutputRows", 0))

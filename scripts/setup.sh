@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Make .venv from the hash-pinned lock, with uv if it is there, otherwise venv and pip; find Java; fetch the Delta jars once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python="${1:-python3.11}"
+
+command -v "$python" >/dev/null || python=python3
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' ||
+    { echo "Python 3.11 or 3.12 is needed (make setup PYTHON=/path/to/python3.11)" >&2; exit 2; }
+
+java="${JAVA_HOME:+$JAVA_HOME/bin/}java"
+major=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1 || true)
+case "$major" in
+17 | 21) ;;
+*) echo "Java 17 or 21 is needed (found: ${major:-none}); on Debian: apt-get install openjdk-17-jre-headless" >&2; exit 2 ;;
+esac
+
+wanted=$(sha256sum requirements.lock pyproject.toml | sha256sum | cut -c1-64)
+if [ "$(cat .venv/.installed 2>/dev/null)" != "$wanted" ]; then
+    echo "making .venv (a few minutes the first time)"
+    if command -v uv >/dev/null; then
+        [ -x .venv/bin/python ] || uv venv -q -p "$python" .venv
+        uv pip install -q -p .venv/bin/python --require-hashes -r requirements.lock
+        uv pip install -q -p .venv/bin/python --no-deps -e .
+    else
+        [ -x .venv/bin/python ] || "$python" -m venv .venv
+        .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+        .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+    fi
+    echo "$wanted" >.venv/.installed
+fi
+log=$(mktemp)
+.venv/bin/python -m promoloop.session 2>"$log" || { tail -3 "$log" >&2; echo "could not fetch the Delta jars (io.delta:delta-spark_4.1_2.13:4.4.0)" >&2; exit 2; }
+rm -f "$log"

@@ -1,0 +1,89 @@
+"""Estimators against effects that are known because the rows were made with them; many worlds at once, one per run_id."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from promoloop.evaluation import effects, observed, policies, ranking
+
+WORLDS, USERS, EFFECT = 200, 240, 1.5
+
+
+@pytest.fixture(scope="module")
+def decisions(spark: SparkSession) -> DataFrame:
+    """Profit 2 + x + effect * sent + noise, effect 3 for half of the users and 0 for the others; heavy tails; e = 0.7."""
+    rng = np.random.default_rng(3)
+    n = WORLDS * USERS
+    x, is_keen, is_sent = rng.exponential(2, n), rng.random(n) < 0.5, rng.random(n) < 0.7
+    held = 2 + x + rng.standard_exponential(n) - 1
+    profit = held + np.where(is_keen, 2 * EFFECT, 0.0) * is_sent
+    rows = pd.DataFrame({
+        "run_id": [f"w{i // USERS:03d}" for i in range(n)], "user_id": [f"u{i}" for i in range(n)], "is_sent": is_sent, "e": 0.7,
+        "past_margin": x, "profit": profit, "revenue": profit * 2, "expected_value": np.where(is_keen, 2.0, 1.0) + rng.random(n) / 10,
+        "is_redeemed": is_sent & is_keen, "own_concession": np.where(is_sent & is_keen, 0.5, 0.0),
+        "promotion_id": "p", "form": "gift", "segment": None,
+        **{f"expected_{y}_{arm}": (2.2 + 0.9 * x + (EFFECT if arm == "sent" else 0)) * (1 + (y == "revenue"))
+           for y in ("profit", "revenue") for arm in ("sent", "held")},
+    })  # fmt: skip
+    rows["segment"] = rows["segment"].astype("string")
+    return spark.createDataFrame(rows).transform(ranking.add_top).transform(effects.per_scope).cache()
+
+
+def test_intervals_cover_the_effect_and_adjusting_narrows_them(decisions: DataFrame) -> None:
+    measured = effects.measure(decisions.where("scope = 'all'"), 30).where("metric = 'incremental_profit_per_user'").toPandas()
+    by_method = measured.assign(covers=measured.low.le(EFFECT) & measured.high.ge(EFFECT), width=measured.high - measured.low).groupby(
+        "method"
+    )
+    covers, width, value = by_method["covers"].mean(), by_method["width"].mean(), by_method["value"].mean()
+    for method in ("difference", "cuped", "doubly_robust"):
+        assert 0.91 <= covers[method] <= 0.985, method
+        assert value[method] == pytest.approx(EFFECT, abs=0.07), method
+    assert width["cuped"] < 0.85 * width["difference"]
+    assert width["doubly_robust"] < 0.9 * width["difference"]
+
+
+def test_totals_count_the_treated_and_ratios_follow(decisions: DataFrame) -> None:
+    one = decisions.where("run_id = 'w007'").cache()
+    rows = effects.measure(one, 30).unionByName(observed.counts(one)).cache()
+    found = {(r.metric, r.scope, r.method): r for r in rows.unionByName(ranking.ratios(rows)).unionByName(ranking.qini(rows)).collect()}
+    sent = one.where("scope = 'all' and is_sent").count()
+    total, each = (found[(f"incremental_profit{tail}", "form:gift", "doubly_robust")] for tail in ("", "_per_user"))
+    assert total.value == pytest.approx(each.value * sent)
+    redeemed = found[("redemption_rate", "all", "observed")]
+    assert redeemed.low < redeemed.value < redeemed.high
+    spend = found[("spend", "all", "observed")].value
+    assert spend == pytest.approx(0.5 * redeemed.value * sent)
+    assert found[("roi", "all", "doubly_robust")].value == pytest.approx(
+        found[("incremental_profit", "all", "doubly_robust")].value / spend
+    )
+    assert found[("incremental_profit_per_user", "top:40", "difference")].value > 2  # the keen come first
+    assert found[("qini", "all", "doubly_robust")].value > 0.1
+
+
+def test_few_users_are_refused_and_nothing_is_claimed(decisions: DataFrame) -> None:
+    few = decisions.where("run_id = 'w001' and scope = 'all'").limit(20)
+    rows = effects.measure(few, 30).collect()
+    assert [(row.metric, row.method, row.is_causal) for row in rows] == [("effective_users", "refused", False)]
+    assert "fewer than 30" in rows[0].note
+
+
+def test_policies_are_valued_from_another_s_draws(spark: SparkSession) -> None:
+    """Four actions drawn with unequal known q; action 0 earns 1, action 3 earns 4. The policy takes 3 always; the value is 4."""
+    rng = np.random.default_rng(5)
+    worlds, users = 150, 400
+    q = np.array([0.4, 0.3, 0.2, 0.1])
+    action = rng.choice(4, worlds * users, p=q)
+    rows = pd.DataFrame({
+        "world": np.repeat(np.arange(worlds), users), "q": q[action], "y": action + 1 + rng.standard_normal(len(action)),
+        "pi": (action == 3).astype(float), "expected": action + 0.5, "expected_policy": 3.5,
+    })  # fmt: skip
+    valued = policies.value(spark.createDataFrame(rows), ("world",), 10).toPandas()
+    for method in ("ips", "snips", "doubly_robust"):
+        mine = valued[valued.method == method]
+        assert mine.value.mean() == pytest.approx(4, abs=0.1), method
+        assert 0.88 <= (mine.low.le(4) & mine.high.ge(4)).mean() <= 0.99, method
+    width = (valued.high - valued.low).groupby(valued.method).mean()
+    assert width["snips"] < width["ips"]
+    assert policies.value(spark.createDataFrame(rows), ("world",), 100).where(F.col("value").isNotNull()).isEmpty()

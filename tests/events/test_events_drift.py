@@ -1,0 +1,41 @@
+import pytest
+
+from promoloop import expectations
+from promoloop.events import drift
+
+USUAL = {
+    "events_per_day": 1000.0,
+    "log_price": 2.0,
+    **{f"share_{kind}": share for kind, share in zip(drift.KINDS, (0.9, 0.05, 0.03, 0.01, 0.005, 0.005), strict=True)},
+    **{f"share_{quarter}": share for quarter, share in zip(drift.QUARTERS, (0.1, 0.2, 0.3, 0.4), strict=True)},
+}
+
+
+def reasons(**changed: float) -> list[str]:
+    return [reason for reason, _ in expectations.broken_rules("batches", [drift.compare({**USUAL, **changed}, [USUAL, USUAL])])]
+
+
+def test_a_first_batch_has_nothing_to_be_compared_with() -> None:
+    assert set(drift.compare(USUAL, []).values()) == {None}
+    assert expectations.broken_rules("batches", [drift.compare(USUAL, [])]) == []
+
+
+def test_shift_is_the_population_stability_index() -> None:
+    now = {**USUAL, "share_night": 0.4, "share_evening": 0.1}
+    expected = 2 * (0.4 - 0.1) * 1.3862943611198906  # (0.4 - 0.1) ln 4 + (0.1 - 0.4) ln 1/4
+    assert drift.compare(now, [USUAL])["hours_shift"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({}, None),
+        ({"events_per_day": 1900.0, "log_price": 2.2, "share_view": 0.85, "share_cart": 0.1}, None),  # a busy week is not a fault
+        ({"events_per_day": 20.0}, "volume: events a day far from usual"),
+        ({"log_price": 2.0 + 4.605}, "price: level far from usual (another unit or currency)"),
+        ({"share_view": 0.2, "share_purchase": 0.7}, "event_type: shares far from usual"),
+        ({"share_night": 0.4, "share_evening": 0.1}, "occurred_at: hours of the day far from usual (another time zone)"),
+    ],
+)
+def test_what_is_unlike_the_batches_before_is_named(changed: dict[str, float], reason: str | None) -> None:
+    assert reasons(**changed) == ([] if reason is None else [reason])

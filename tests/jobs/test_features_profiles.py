@@ -1,0 +1,93 @@
+"""From events to profiles by the jobs themselves: every user is judged, and a second run changes nothing."""
+
+import importlib.util
+from types import ModuleType
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from behaviour_builder import busy_shop
+from places import settings_in
+from promoloop import home, profiles, registry, tables
+from promoloop.errors import UserError
+from promoloop.settings import Settings
+
+
+def job(name: str) -> ModuleType:
+    """The job file, imported by its place."""
+    spec = importlib.util.spec_from_file_location(name, home.root() / "jobs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+STEPS = ("build_features", "train_profiles", "score_profiles")
+WRITTEN = (tables.USER_FEATURES, tables.ITEM_FEATURES, tables.USER_PROFILES)
+
+
+def hashes(spark: SparkSession, settings: Settings) -> dict[str, int]:
+    return {table.name: tables.content_hash(tables.read(spark, settings, table)) for table in WRITTEN}
+
+
+@pytest.fixture(scope="module")
+def run_once(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = settings_in(tmp_path_factory.mktemp("profiles"))
+    shop = busy_shop(spark)
+    for table, rows in (
+        (tables.EVENTS, shop.events),
+        (tables.USERS, shop.users),
+        (tables.ITEMS, shop.items),
+        (tables.PROMOTIONS, shop.promotions),
+    ):
+        tables.replace_table(rows, settings, table)
+    for step in STEPS:
+        job(step).run(spark, settings)
+    return settings
+
+
+@pytest.mark.slow
+def test_every_user_is_judged_and_a_second_run_changes_nothing(spark: SparkSession, run_once: Settings) -> None:
+    first = hashes(spark, run_once)
+    judged = tables.read(spark, run_once, tables.USER_PROFILES)
+    summary = judged.agg(
+        F.count("*"),
+        F.count_distinct("user_id"),
+        F.count_if((F.col("buy_probability") > 0) & (F.col("buy_probability") < 1)),
+        F.count_if(F.col("price_sensitivity").between(0, 1)),
+        F.count_if(F.col("segment").isin(*profiles.SEGMENTS)),
+        F.count("preferred_brand"),
+        F.count("preferred_category"),
+    ).first()
+    assert tuple(summary) == (240,) * 7
+    versions = judged.select("model_versions").first()[0]
+    cards = registry.cards(run_once)
+    for step in STEPS:
+        job(step).run(spark, run_once)
+    assert hashes(spark, run_once) == first
+    assert registry.cards(run_once) == cards
+    assert {card["name"]: card["version"] for card in cards} == versions
+
+
+def test_scoring_before_training_names_the_job(spark: SparkSession, settings: Settings) -> None:
+    shop = busy_shop(spark, users=2)
+    tables.replace_day(
+        shop.users.limit(0).select(*(F.lit(None).cast(c.type).alias(c.name) for c in tables.USER_FEATURES.columns)),
+        settings,
+        tables.USER_FEATURES,
+        settings.run.as_of,
+    )
+    with pytest.raises(UserError, match="run train_profiles first"):
+        job("score_profiles").run(spark, settings)
+
+
+def test_an_empty_log_is_one_line(spark: SparkSession, settings: Settings) -> None:
+    shop = busy_shop(spark, users=2)
+    for table, rows in ((tables.USERS, shop.users), (tables.ITEMS, shop.items), (tables.PROMOTIONS, shop.promotions)):
+        tables.replace_table(rows, settings, table)
+    tables.replace_table(shop.events.limit(0), settings, tables.EVENTS)
+    assert job("build_features").run(spark, settings).figures["users"] == 2
+    with pytest.raises(UserError, match="table events holds nothing before 2026-03-02"):
+        job("train_profiles").run(spark, settings)

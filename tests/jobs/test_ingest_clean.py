@@ -1,0 +1,187 @@
+"""Ingest and clean from files to verdicts, run twice, gated, and killed half-way."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import shop_files
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from promoloop import privacy, tables
+from promoloop.errors import UserError
+from promoloop.settings import Settings
+
+
+def job(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"job_{name}", Path(__file__).parents[2] / "jobs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ingest, clean, requeue, forget = (job(name) for name in ("ingest_events", "clean_events", "requeue_events", "forget_user"))
+
+
+def hashes(spark: SparkSession, settings: Settings) -> dict[str, int]:
+    written = [table for table in tables.TABLES if tables.exists(spark, settings, table)]
+    return {table.name: tables.content_hash(tables.read(spark, settings, table)) for table in written}
+
+
+def test_every_record_gets_one_verdict(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
+    settings = settings_with("events.max_rejected_share=0.9")
+    landing = Path(settings.paths.landing)
+    shop_files.write_shop(landing)
+    purchase = {"event_type": "purchase", "order": "r1", "quantity": 1}
+    shop_files.write(
+        landing,
+        "events",
+        {"event_id": "sound"},
+        {"event_id": "sound"},  # sent twice
+        {"event_id": "again", "item": "i2"},
+        {"event_id": "again-2", "item": "i2"},  # same content under another id: two events, as the shop's ids are its own
+        {"event_id": "sound", "item": "i3"},  # another event under a used id
+        {"event_id": "nobody", "user": None, "item": "i3"},
+        {"event_id": "stranger", "user": "u9"},
+        {"event_id": "ghost", "item": "i9"},
+        {"event_id": "word", "event_type": "browse"},
+        {"event_id": "late", "time": "2031-01-01T00:00:00Z"},
+        {"event_id": "odd", "time": "yesterday", "price": "n/a"},
+        {"event_id": "minus", "price": -1.0, **purchase},
+        {"event_id": "cents", "price": 1000.0, **purchase},
+        {"event_id": "free", "price": None, "quantity": 1.5, **purchase} | {"quantity": 1.5},
+        {"event_id": "bought", **purchase},
+        {"event_id": "returned", **purchase, "quantity": -1, "colour": "red"},
+        {"event_id": "stars", "event_type": "review", "rating": 7},
+        {"event_id": "redeemed", "event_type": "offer_redeem", "item": None, "promotion": "P1", "concession": 2.0},
+        '{"event_id": "cut", "user": "u1", "it',
+    )
+    ingested, cleaned = ingest.run(spark, settings), clean.run(spark, settings)
+    assert ingested.figures["events"] == 19
+    assert (cleaned.rows_in, cleaned.rows_out, cleaned.rows_rejected, cleaned.figures["rows_duplicate"]) == (19, 6, 12, 1)
+
+    events = {row["event_id"]: row for row in tables.read(spark, settings, tables.EVENTS).collect()}
+    assert sorted(events) == ["again", "again-2", "bought", "redeemed", "returned", "sound"]
+    assert events["sound"]["occurred_at"].isoformat() == "2026-01-02T02:00:00"
+    assert events["returned"]["quantity"] == -1
+
+    rejected = tables.read(spark, settings, tables.EVENTS_REJECTED)
+    reasons = {
+        row["id"]: row["reasons"] for row in rejected.select(F.get_json_object("record", "$.event_id").alias("id"), "reasons").collect()
+    }
+    assert reasons == {
+        None: ["record: not readable"],
+        "sound": ["event_id: used by another event"],
+        "nobody": ["user_id: missing"],
+        "stranger": ["user_id: unknown user"],
+        "ghost": ["item_id: unknown item"],
+        "word": ["event_type: unknown"],
+        "late": ["occurred_at: after the batch was closed"],
+        "odd": ["occurred_at: not a time", "price: not an amount of money"],
+        "minus": ["price: not positive"],
+        "cents": ["price: far from the item's list price"],
+        "free": ["price: missing", "quantity: not a whole number"],
+        "stars": ["rating: not 1 to 5"],
+    }
+    batch = tables.read(spark, settings, tables.BATCHES).collect()
+    assert [(row["rows_received"], row["rows_accepted"], row["rows_rejected"], row["rows_duplicate"]) for row in batch] == [(19, 6, 12, 1)]
+
+    before = hashes(spark, settings)
+    ingest.run(spark, settings)
+    clean.run(spark, settings)
+    assert hashes(spark, settings) == before
+
+
+def test_entities_are_current_and_bad_ones_quarantined(spark: SparkSession, settings: Settings) -> None:
+    landing = Path(settings.paths.landing)
+    shop_files.write_shop(landing)
+    shop_files.write(
+        landing,
+        "promotions",
+        {"promotion": "twice", "name": "one"},
+        {"promotion": "twice", "name": "two"},
+        {"promotion": "backwards", "starts": "2026-02-01T00:00:00Z", "ends": "2026-01-01T00:00:00Z"},
+        {"promotion": "generous", "form": "spend_threshold", "discount_rate": None, "threshold": 20, "discount_amount": 30},
+        {"promotion": "wordy", "threshold": "much"},
+        name="part-1",
+    )
+    shop_files.write(landing, "events", {"event_id": "e1"})
+    ingest.run(spark, settings)
+    shop_files.write(landing, "items", {"item": "i1", "price": 11.0}, batch="2026-01-11_2026-01-12")
+    ingest.run(spark, settings)
+
+    users = tables.read(spark, settings, tables.USERS).collect()
+    pseudonym = privacy.pseudonymise(F.lit("u1"), privacy.load_key(settings))
+    assert spark.range(1).select(pseudonym).collect()[0][0] in {row["user_id"] for row in users}
+    assert {(row["age_band"], row["income_band"], tuple(row["channels"]), row["has_consent"]) for row in users} == {
+        ("35-44", "middle", ("push", "email"), True)
+    }
+    items = {row["item_id"]: row for row in tables.read(spark, settings, tables.ITEMS).collect()}
+    assert [(str(items[name]["price"]), items[name]["stock"]) for name in ("i1", "i2")] == [("11.00", 5), ("20.00", 5)]
+    assert items["i1"]["text"] == "Green tea Call [phone] or mail [mail]"
+    assert {row["promotion_id"] for row in tables.read(spark, settings, tables.PROMOTIONS).collect()} == {"P1", "P2"}
+    rejected = tables.read(spark, settings, tables.ENTITIES_REJECTED).collect()
+    assert sorted(reason for row in rejected for reason in row["reasons"]) == [
+        "discount_amount: costs more than it can earn (not under the threshold)",
+        "ends_at: ends before it starts",
+        "promotion_id: used by two promotions",
+        "promotion_id: used by two promotions",
+        "threshold: not a number",
+    ]
+    assert tables.read(spark, settings, tables.PAST_OFFERS).select("run_id", "arm", "is_sent").first() == ("past-1", "treatment", True)
+
+
+def test_gate_names_rule_rows_and_examples_and_writes_nothing(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
+    settings = settings_with("events.max_rejected_share=0.2")
+    landing = Path(settings.paths.landing)
+    shop_files.write_shop(landing)
+    shop_files.write(
+        landing, "events", {"event_id": "e1"}, *[{"event_id": f"b{i}", "event_type": "purchase", "quantity": 0} for i in range(4)]
+    )
+    ingest.run(spark, settings)
+    with pytest.raises(UserError, match=r"4 of 5 rows rejected .*rule 'quantity: zero' broke on 4 rows, such as .*part-0\.json\.gz row 1"):
+        clean.run(spark, settings)
+    assert not tables.exists(spark, settings, tables.EVENTS)
+    assert clean.run(spark, settings_with("events.max_rejected_share=0.9")).rows_out == 1
+
+
+def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
+    settings = settings_with("events.max_rejected_share=0.9")
+    landing = Path(settings.paths.landing)
+    shop_files.write_shop(landing)
+    shop_files.write(
+        landing, "events", {"event_id": "e1"}, {"event_id": "new", "user": "u4"}, {"event_id": "bad", "user": "u4", "item": None}
+    )
+    ingest.run(spark, settings)
+    clean.run(spark, settings)
+    shop_files.write(landing, "users", {"user": "u4"}, batch="2026-01-11_2026-01-12")
+    ingest.run(spark, settings)
+    for _ in range(2):  # the second time there is nothing to release
+        requeue.run(spark, settings)
+        assert {row["event_id"] for row in tables.read(spark, settings, tables.EVENTS).collect()} == {"e1", "new"}
+        assert [row["reasons"] for row in tables.read(spark, settings, tables.EVENTS_REJECTED).collect()] == [["item_id: missing"]]
+        totals = (
+            tables.read(spark, settings, tables.BATCHES).agg(F.sum("rows_received"), F.sum("rows_accepted"), F.sum("rows_rejected")).first()
+        )
+        assert totals == (3, 2, 1)
+
+    before = settings_with("events.max_rejected_share=0.9", "privacy.forget=['u4']")
+    figures = forget.run(spark, before).figures
+    assert {name: left for name, left in figures.items() if left} == {}
+    assert {"left in users", "left in events", "left in raw_events", "left in events_rejected"} <= set(figures)
+    pseudonym = spark.range(1).select(privacy.pseudonymise(F.lit("u4"), privacy.load_key(settings))).collect()[0][0]
+    files = [path for path in Path(settings.paths.tables).rglob("*") if path.is_file()]
+    parquet = spark.read.parquet(*[str(path) for path in files if path.suffix == ".parquet" and "/events/" in str(path)])
+    assert pseudonym not in {row["user_id"] for row in parquet.select("user_id").collect()}
+    assert [path for path in files if path.suffix == ".json" and pseudonym in path.read_text()] == []
+
+
+def test_missing_source_is_one_clear_line(spark: SparkSession, settings: Settings) -> None:
+    with pytest.raises(UserError, match="source shop: no folder"):
+        ingest.run(spark, settings)
+    with pytest.raises(UserError, match="no mapping 'shoop'"):
+        ingest.run(spark, settings.model_copy(update={"source": settings.source.model_copy(update={"name": "shoop"})}))

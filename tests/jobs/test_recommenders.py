@@ -1,0 +1,113 @@
+"""train_recommender and recommend_items on a shop of two tastes."""
+
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from builders import rows
+from jobs import recommend_items, stream_recommendations, train_recommender
+from promoloop import tables
+from promoloop.errors import UserError
+from promoloop.settings import Settings
+
+AS_OF = date(2026, 3, 2)
+WITHOUT_HISTORY = {"Popular with people like you", "Something new to try"}
+
+
+def taste(number: int) -> int:
+    return number % 2
+
+
+@pytest.fixture
+def shop(spark: SparkSession, settings: Settings) -> Settings:
+    """40 users and 30 items of two tastes: even users buy even items, odd odd. u40 never came, i30 was never seen, i0 is sold out."""
+    users = [{"user_id": f"u{u:02}", "age_band": "25-34", "gender": "female"} for u in range(41)]
+    items = [
+        {
+            "item_id": f"i{i:02}",
+            "category": ("Bread", "Soap")[taste(i)],
+            "brand": ("Mill", "Spring")[taste(i)],
+            "text": f"Thing {i}. Good {('flour', 'foam')[taste(i)]}",
+            "stock": 0 if i == 0 else 9,
+        }
+        for i in range(31)
+    ]
+    events = []
+    for u in range(40):
+        for step in range(8):
+            item = ((u * 7 + step * 5) % 15) * 2 + taste(u)
+            at = datetime(2026, 2, 1 + step, 12, tzinfo=UTC)
+            events.append(
+                {
+                    "event_id": f"e{u}-{step}",
+                    "event_type": "purchase" if step % 3 == 0 else "view",
+                    "user_id": f"u{u:02}",
+                    "item_id": f"i{item:02}",
+                    "occurred_at": at,
+                    "occurred_on": at.date(),
+                    "quantity": 1,
+                }
+            )
+    future = datetime(2026, 3, 2, 0, 0, tzinfo=UTC) + timedelta(hours=1)
+    events.append(
+        {"event_id": "later", "event_type": "purchase", "user_id": "u40", "item_id": "i02", "occurred_at": future, "occurred_on": AS_OF}
+    )
+    tables.merge(rows(spark, tables.USERS, *users), settings, tables.USERS)
+    tables.merge(rows(spark, tables.ITEMS, *items), settings, tables.ITEMS)
+    tables.merge(rows(spark, tables.EVENTS, *events), settings, tables.EVENTS)
+    return settings
+
+
+def test_lists_follow_taste_stock_and_time_and_a_rerun_changes_nothing(spark: SparkSession, shop: Settings) -> None:
+    train_recommender.run(spark, shop)
+    outcome = recommend_items.run(spark, shop)
+    lists = tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS)
+    first = tables.content_hash(lists)
+    assert outcome.rows_out == lists.count()
+    assert {row.user_id for row in lists.select("user_id").distinct().collect()} == {f"u{u:02}" for u in range(41)}
+    assert lists.where("item_id = 'i00'").isEmpty(), "sold out"
+    assert own_share(lists.where("user_id != 'u40'")) > 0.9
+    cold = lists.where("user_id = 'u40'")
+    assert {row.reason for row in cold.collect()} == WITHOUT_HISTORY, "a purchase after as_of is not known yet"
+    assert not lists.where("item_id = 'i30' AND user_id != 'u40'").isEmpty(), "an item nobody touched is found by its content"
+    assert set(lists.where("rank = 1").first()["parts"]) == {"als", "together", "content", "popular", "own"}
+    train_recommender.run(spark, shop)
+    recommend_items.run(spark, shop)
+    assert tables.content_hash(tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS)) == first
+
+
+def test_the_stream_follows_touched_users_alone_and_a_rerun_changes_nothing(spark: SparkSession, shop: Settings) -> None:
+    train_recommender.run(spark, shop)
+    recommend_items.run(spark, shop)
+
+    def of(whom: str) -> DataFrame:
+        return tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS).where(whom)
+
+    before = tables.content_hash(of("user_id != 'u40'"))
+    assert {row.reason for row in of("user_id = 'u40'").collect()} == WITHOUT_HISTORY
+    outcome = stream_recommendations.run(spark, shop)  # the purchase of u40 on as_of itself
+    mine = of("user_id = 'u40'").collect()
+    assert outcome.rows_out == len(mine)
+    assert [row.reason for row in mine if row.item_id == "i02"] == ["You bought it before"]
+    assert own_share(of("user_id = 'u40'")) > 0.7
+    assert tables.content_hash(of("user_id != 'u40'")) == before
+    after = tables.content_hash(of("true"))
+    assert stream_recommendations.run(spark, shop).rows_out == 0, "nothing new"
+    shutil.rmtree(Path(shop.paths.checkpoints) / "stream_recommendations")  # as if killed before it could remember
+    assert stream_recommendations.run(spark, shop).rows_out == len(mine)
+    assert tables.content_hash(of("true")) == after
+
+
+def own_share(lists: DataFrame) -> float:
+    """Share of the first five places that hold an item of the user's taste."""
+    is_own = F.substring("user_id", 2, 2).cast("int") % 2 == F.substring("item_id", 2, 2).cast("int") % 2
+    return float(lists.where("rank <= 5").select(F.avg(is_own.cast("double"))).first()[0])
+
+
+def test_without_a_model_the_error_names_the_job(spark: SparkSession, shop: Settings) -> None:
+    with pytest.raises(UserError, match="run train_recommender first"):
+        recommend_items.run(spark, shop)

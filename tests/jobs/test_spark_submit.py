@@ -1,0 +1,106 @@
+"""The same job files on a cluster: real spark-submit, executors that are processes of their own, the library from the zip alone."""
+
+import os
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pyspark
+import pytest
+import shop_files
+from pyspark.sql import SparkSession
+
+from promoloop import home, session, tables
+from promoloop.settings import Settings
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+_WHERE = '''"""nothing -> where the library was found, on the driver and on the workers."""
+import pandas as pd
+import promoloop
+from promoloop import home, launch
+
+def run(spark, settings):
+    def find(parts):
+        import promoloop.settings
+        for part in parts:
+            yield pd.DataFrame({"at": [promoloop.settings.__file__] * len(part), "process": [__import__("os").getppid()] * len(part)})
+    found = spark.range(0, 40, 1, 4).mapInPandas(find, "at string, process long").distinct().collect()
+    jobs = sorted(job.name for job in home.folder("jobs").iterdir())
+    print("FOUND", promoloop.__file__, sorted({row.at for row in found}), len(jobs), settings.run.environment)
+
+if __name__ == "__main__":
+    launch.main(run)
+'''
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip as `make zip` builds it."""
+    target = tmp_path_factory.mktemp("dist") / "promoloop.zip"
+    subprocess.run([sys.executable, home.root() / "scripts" / "build_zip.py", target], check=True, capture_output=True)
+    return target
+
+
+def submit(package: Path, job: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`spark-submit` as docs/cluster.md has it, on two executor processes, started in an empty folder."""
+    spark_home = Path(pyspark.__file__).parent
+    jars = ",".join(str(jar) for jar in sorted(session.jars_folder().glob("*.jar")))
+    local = (
+        "spark.driver.bindAddress=127.0.0.1",
+        "spark.driver.host=127.0.0.1",
+        "spark.ui.enabled=false",
+        "spark.sql.shuffle.partitions=2",
+    )
+    command = [
+        *(str(spark_home / "bin" / "spark-submit"), "--master", "local-cluster[2,1,1500]", "--driver-memory", "1500m"),
+        *("--executor-memory", "1500m", "--jars", jars, "--py-files", str(package)),
+        *(word for setting in local for word in ("--conf", f"spark.{setting}")),
+        *(str(job), "--config", "ci", *options),
+    ]
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_", "SPARK_", "PYTHONPATH"))}
+    environment = own | {"SPARK_HOME": str(spark_home), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
+
+
+def places(settings: Settings) -> list[str]:
+    return [word for name, value in settings.paths.model_dump().items() for word in ("--set", f"paths.{name}={value}")]
+
+
+def test_library_and_files_come_from_the_zip_on_driver_and_executors(package: Path, tmp_path: Path) -> None:
+    job = tmp_path / "where.py"
+    job.write_text(_WHERE)
+    done = submit(package, job, tmp_path)
+    said = re.search(r"FOUND (\S+) \[(.*)\] (\d+) ci", done.stdout)
+    assert said is not None, (done.stdout + done.stderr)[-3000:]
+    assert said[1].startswith(str(package))
+    assert "promoloop.zip" in said[2]
+    assert str(home.root() / "lib") not in said[2]
+    assert int(said[3]) == len(list(home.folder("jobs").iterdir()))
+
+
+def test_a_users_error_is_one_line_and_exit_code_2(package: Path, settings: Settings, tmp_path: Path) -> None:
+    done = submit(package, Path(str(home.folder("jobs") / "ingest_events.py")), tmp_path, "--set", "events.max_rejectd_share=1")
+    assert done.returncode == 2
+    errors = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error:")]  # Spark merges the two
+    assert errors == ["error: setting events.max_rejectd_share: is not a known setting (got 1)"]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_job_submitted_to_executors_writes_what_it_writes_here(
+    package: Path, settings: Settings, spark: SparkSession, tmp_path: Path
+) -> None:
+    shop_files.write_shop(Path(settings.paths.landing))
+    shop_files.write(Path(settings.paths.landing), "events", {"event_id": "e1"}, {"event_id": "e2", "price": "ten"})
+    done = submit(package, Path(str(home.folder("jobs") / "ingest_events.py")), tmp_path, *places(settings))
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert "Outcome(" in done.stdout
+    events = {row.event_id: row for row in tables.read(spark, settings, tables.RAW_EVENTS).collect()}
+    assert (events["e1"].price, events["e2"].price) == (Decimal("10.00"), None)
+    assert "ten" in events["e2"]["_rescued"]
+    known = {row.user_id for row in tables.read(spark, settings, tables.USERS).collect()}
+    assert len(known) == 3
+    assert events["e1"].user_id in known
+    assert all(re.fullmatch("[0-9a-f]{64}", user) for user in known)  # made by a Python function on the executors

@@ -1,0 +1,197 @@
+"""Each model finds the cause it was built to find, beats its baseline, and is a plain prior where there is nothing to learn."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from behaviour_builder import Shop, busy_shop
+from builders import rows
+from places import settings_in
+from promoloop import features, profiles
+from promoloop.errors import UserError
+from promoloop.profiles import brands, price, segments
+from promoloop.profiles.history import days
+from promoloop.profiles.pairs import with_candidates
+from promoloop.profiles.trained import Trained, settle, thin
+from promoloop.settings import Settings
+from promoloop.tables import USER_FEATURES, USER_PROFILES, enforce
+
+AS_OF = date(2026, 3, 2)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return settings_in(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def shop(spark: SparkSession) -> Shop:
+    built = busy_shop(spark)
+    return Shop(built.users, built.items, built.promotions, settle(built.events))
+
+
+def recalled(shop: Shop, settings: Settings, events: DataFrame) -> profiles.History:
+    return profiles.recall(events, shop.users, shop.items, shop.promotions, AS_OF, settings.profiles, settings.features, settings.run.seed)
+
+
+def learned(shop: Shop, settings: Settings, events: DataFrame) -> dict[str, Trained]:
+    models = profiles.train(recalled(shop, settings, events), settings.profiles, settings.run.seed)
+    return {model.name: model for model in models}
+
+
+def judged(shop: Shop, settings: Settings, events: DataFrame, trained: Mapping[str, Trained]) -> dict[str, Row]:
+    documents: dict[str, Any] = {name: trained[name].model for name in (price.NAME, segments.NAME)}
+    pipelines: dict[str, Any] = {name: model.model for name, model in trained.items() if name not in documents}
+    champions = profiles.Champions(pipelines, documents, dict.fromkeys(trained, "1"))
+    described = settle(features.per_user(events, shop.users, shop.items, shop.promotions, [AS_OF], 365, 20))
+    scored = enforce(profiles.score(described, champions, settings.profiles), USER_PROFILES)
+    return {row["user_id"]: row for row in scored.collect()}
+
+
+@pytest.fixture(scope="module")
+def trained(shop: Shop, settings: Settings) -> dict[str, Trained]:
+    return learned(shop, settings, shop.events)
+
+
+@pytest.fixture(scope="module")
+def people(shop: Shop, settings: Settings, trained: dict[str, Trained]) -> dict[str, Row]:
+    return judged(shop, settings, shop.events, trained)
+
+
+@pytest.mark.slow
+def test_models_beat_their_baselines_on_the_holdout(trained: dict[str, Trained]) -> None:
+    buying = trained["buy_probability"]
+    assert buying.figures["holdout_auc"] > 0.85
+    assert buying.figures["holdout_log_loss"] < 0.75 * buying.figures["baseline_log_loss"]
+    assert sum(tenth["rows"] for tenth in buying.card["calibration"]) == buying.figures["holdout_rows"] == 240
+    brand = trained["brand_preference"].figures
+    assert brand["holdout_accuracy"] > 0.65 > 2 * brand["baseline_accuracy"], "four purchases of five are of the favourite brand"
+    spread = trained["category_interest"].figures
+    assert spread["holdout_rmse"] < 0.95 * spread["baseline_rmse"]
+    assert trained["form_preference"].figures["holdout_auc"] > 0.8
+    assert "is_discount" in trained["form_preference"].card["rules"]
+    assert trained["price_sensitivity"].figures["holdout_correlation"] > 0.3
+
+
+@pytest.mark.slow
+def test_profiles_show_the_causes(shop: Shop, people: dict[str, Row]) -> None:
+    past = shop.events.where("event_type = 'purchase'").join(shop.items, "item_id").groupBy("user_id", "brand").count()
+    most = past.where("count >= 4").groupBy("user_id").agg(F.max_by("brand", "count").alias("brand"))
+    favourite = {row["user_id"]: row["brand"] for row in most.collect()}
+    agreeing = [people[user]["preferred_brand"] == brand for user, brand in favourite.items()]
+    assert len(agreeing) > 30
+    assert sum(agreeing) / len(agreeing) > 0.9
+    redeemed = {row[0] for row in shop.events.where("event_type = 'offer_redeem'").select("user_id").distinct().collect()}
+    assert {people[user]["preferred_form"] for user in redeemed} == {"discount"}
+    thrifty = [row["price_sensitivity"] for user, row in people.items() if user in redeemed]
+    others = [row["price_sensitivity"] for user, row in people.items() if user not in redeemed]
+    assert sum(thrifty) / len(thrifty) > sum(others) / len(others) + 0.2
+
+
+@pytest.mark.slow
+def test_users_never_seen_are_judged_by_the_prior(people: dict[str, Row]) -> None:
+    cold = [row for user, row in people.items() if int(user[1:]) % 5 == 0]
+    warm = [row for user, row in people.items() if int(user[1:]) % 5 != 0]
+    assert len(cold) == 48
+    assert {row["segment"] for row in cold} == {"new"}
+    assert {row["price_sensitivity"] for row in cold} == {cold[0]["price_sensitivity"]}
+    assert max(row["buy_probability"] for row in cold) < sum(row["buy_probability"] for row in warm) / len(warm)
+    assert len({row["preferred_brand"] for row in cold}) == 1
+    assert sum(cold[0]["category_interest"].values()) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_with_nothing_to_learn_models_are_priors(shop: Shop, settings: Settings) -> None:
+    views = shop.events.where("event_type = 'view'").withColumn("price", F.lit(None).cast("decimal(18,2)"))
+    bare = Shop(shop.users, shop.items.withColumn("price", F.lit(None).cast("decimal(18,2)")), shop.promotions, views)
+    trained = learned(bare, settings, views)
+    constant = {name for name, model in trained.items() if model.params.get("is_constant")}
+    assert constant == {"buy_probability", "brand_preference", "form_preference"}
+    people = judged(bare, settings, views, trained)
+    assert len(people) == 240
+    rate = 1 / (2 * 240 + 2)  # nobody of 240 on two days, one buyer and one other added
+    assert {row["buy_probability"] for row in people.values()} == {round(rate, 9)}
+    assert {row["price_sensitivity"] for row in people.values()} == {0.5}
+    assert {row["preferred_form"] for row in people.values()} == {None}
+    assert len({row["preferred_brand"] for row in people.values()}) == 1
+
+
+def test_the_past_is_cut_without_overlap(spark: SparkSession, settings: Settings) -> None:
+    def log(first: str) -> DataFrame:
+        return spark.createDataFrame([(first,), ("2026-03-01",), ("2026-03-09",)], "day string").select(
+            F.col("day").cast("date").alias("occurred_on")
+        )
+
+    assert days(log("2026-01-01"), AS_OF, settings.profiles) == (date(2026, 2, 16), [date(2026, 2, 2), date(2026, 1, 19)])
+    assert days(log("2026-01-20"), AS_OF, settings.profiles) == (date(2026, 2, 16), [date(2026, 2, 2)])
+    with pytest.raises(UserError, match=r"events cover 20 days before 2026-03-02, profiles need 35"):
+        days(log("2026-02-10"), AS_OF, settings.profiles)
+    with pytest.raises(UserError, match="table events holds nothing before 2026-01-01"):
+        days(log("2026-01-01"), date(2026, 1, 1), settings.profiles)
+
+
+@pytest.mark.slow
+def test_training_rows_know_nothing_of_what_came_after(shop: Shop, settings: Settings) -> None:
+    later = shop.events.withColumn("occurred_on", F.date_add("occurred_on", 60)).withColumn("event_id", F.concat("event_id", F.lit("x")))
+    with_later = shop.events.unionByName(later.withColumn("occurred_at", F.expr("occurred_at + INTERVAL 60 DAYS")))
+    one, other = recalled(shop, settings, shop.events), recalled(shop, settings, with_later)
+    assert sorted(map(str, one.rows.collect())) == sorted(map(str, other.rows.collect()))
+    labels = {(row["user_id"], row["as_of_on"]) for row in one.rows.where("label = 1").collect()}
+    window = shop.events.where("event_type = 'purchase'").where(F.col("occurred_on") >= F.date_sub(F.lit(AS_OF), 14))
+    buyers = {row["user_id"] for row in window.collect()}
+    assert {user for user, day in labels if day == date(2026, 2, 16)} == buyers
+
+
+def test_segments_by_rule(spark: SparkSession, settings: Settings) -> None:
+    known = {"days_since_first_event": 50, "tenure_days": 200, "days_since_visit": 3, "price_sensitivity": 0.5}
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("new", {**known, "days_since_first_event": None, "days_since_visit": None}),
+        ("new", {**known, "days_since_first_event": 5, "tenure_days": 9}),
+        ("occasional", {**known, "days_since_first_event": 5}),
+        ("lapsing", {**known, "days_since_visit": 22, "count_units": 9, "count_orders_90d": 9}),
+        ("bargain_hunter", {**known, "price_sensitivity": 0.7, "count_units": 1, "count_orders_90d": 9}),
+        ("occasional", {**known, "price_sensitivity": 0.7, "count_units": 0, "count_orders_90d": 0}),
+        ("loyal", {**known, "count_units": 4, "count_orders_90d": 4}),
+        ("occasional", {**known, "count_units": 4, "count_orders_90d": 3}),
+    ]
+    stated = [{"user_id": str(n), "count_units": 0, "count_orders_90d": 0, **case} for n, (_, case) in enumerate(cases)]
+    sensitivity = {row["user_id"]: row.pop("price_sensitivity") for row in stated}
+    described = rows(spark, USER_FEATURES, *[{**row, "categories": [], "brands": []} for row in stated])
+    sensitive = F.create_map(*(F.lit(part) for pair in sensitivity.items() for part in pair))[F.col("user_id")]
+    found = described.withColumn("price_sensitivity", sensitive).select(
+        "user_id", segments.segment({"loyal_orders_90d": 4.0}, settings.profiles).alias("segment")
+    )
+    assert {row["user_id"]: row["segment"] for row in found.collect()} == {str(n): name for n, (name, _) in enumerate(cases)}
+
+
+def test_thinning_keeps_the_same_rows_whatever_the_partitions(spark: SparkSession) -> None:
+    users = spark.range(2000).select(F.col("id").cast("string").alias("user_id"))
+    kept = {row[0] for row in thin(users, ["user_id"], 0.25, 7).collect()}
+    assert kept == {row[0] for row in thin(users.repartition(5, F.reverse("user_id")), ["user_id"], 0.25, 7).collect()}
+    assert 400 < len(kept) < 600
+    assert kept != {row[0] for row in thin(users, ["user_id"], 0.25, 8).collect()}
+
+
+def test_candidates_are_ones_own_and_the_popular(spark: SparkSession) -> None:
+    def taste(name: str, units: int) -> Row:
+        return Row(name=name, interest=units / 10, views=units, carts=0, units=units, days_since=3)
+
+    described = rows(
+        spark,
+        USER_FEATURES,
+        {"user_id": "ann", "categories": [], "brands": [taste("Ash", 9), taste("Yew", 1)]},
+        {"user_id": "bob", "categories": [], "brands": [taste("Elm", 10)]},
+        {"user_id": "eve", "categories": [], "brands": []},
+    )
+    pairs = with_candidates(described, "brands", 2)
+    found = {(row["user_id"], row["name"]): row for row in pairs.collect()}
+    assert set(found) == {(u, b) for u in ("ann", "bob", "eve") for b in ("Ash", "Elm")} | {("ann", "Yew")}
+    assert (found["ann", "Ash"]["interest"], found["ann", "Elm"]["interest"], found["eve", "Elm"]["rank"]) == (0.9, 0.0, 0.0)
+    assert found["ann", "Yew"]["popularity"] == pytest.approx(0.05)
+    even = brands.probabilities(profiles.trained.constant("popularity AS p"), pairs)
+    sums = even.groupBy("user_id").agg(F.sum("p").alias("p")).collect()
+    assert [row["p"] for row in sums] == [pytest.approx(1)] * 3

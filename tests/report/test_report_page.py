@@ -1,0 +1,196 @@
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report_facts import PROMOTIONS, effect, facts, run
+
+from promoloop.report import health, page, words
+from promoloop.report.advice import advise
+from promoloop.report.facts import Batch, Facts, headline
+
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+def rendered(found: Facts) -> str:
+    return page.render(found, "The title", "€", 10, None)
+
+
+class Outline(HTMLParser):
+    """Open tags, ids, addresses and text of a page; fails on a tag closed out of order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+        self.text = " ".join(self.text.split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("src", "href", "action", "data", "srcset", "xlink:href"):
+                self.addresses.append(value or "")
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open, tag
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not (self._open and self._open[-1] == "style"):
+            self.text = f"{self.text} {data}"
+
+
+def test_the_page_asks_for_nothing_and_links_only_to_itself() -> None:
+    text = rendered(facts(run(), run("plan-2026-03-16")))
+    outline = Outline(text)
+    assert all(address.startswith("#") for address in outline.addresses)
+    assert {address.removeprefix("#") for address in outline.addresses} <= set(outline.ids)
+    assert not outline.tags & {"script", "link", "img", "iframe", "image"}
+    assert "url(" not in re.sub(r"url\(#", "", text)
+    assert not re.findall(r"(?<!xmlns:xlink=\")(?<!xmlns=\")https?://", text)
+    assert len(outline.ids) == len(set(outline.ids))
+
+
+def test_the_page_tells_the_numbers_of_the_latest_run() -> None:
+    text = Outline(rendered(facts(run(), run("plan-2026-03-16", 2.0)))).text
+    latest = run("plan-2026-03-16", 2.0)
+    for told in (
+        "True profit €8,000",
+        "“Free tote bag from 60” runs out: each further unit is worth 3.20",
+        "1 limit is not touched at all Budget: 20 % off dairy.",
+        "210 planned users were drawn by lot to get nothing",
+        "95 others get a random promotion, or none",
+        "rests most on: days since purchase, count views 7d",
+        "baseline: freshness of the last visit",
+        "roi doubly robust 1.80 0.90 to 2.70",
+        words.money(latest.expected_profit, "€"),
+        "€8,400 (€6,000 to €10,800)",
+        "1,012,345",
+        "one more 1,000 of budget earns 1,840",
+        "Stop or redesign “Flash sale: coffee −35 %”",
+        "unknown item",
+        "0.0040 %",
+        "no limit is broken",
+    ):
+        assert told in text, told
+
+
+def test_every_chart_has_words_for_those_who_cannot_see_it() -> None:
+    text = rendered(facts())
+    assert text.count("<svg ") == text.count('role="img" aria-label="') >= 8
+
+
+def test_points_made_of_few_users_are_not_drawn() -> None:
+    points = {k: str(health.model_cards(facts(), k)[1].calibration).count("<use ") for k in (1, 10)}
+    assert points == {1: 3, 10: 2}
+
+
+def test_broken_limits_are_said() -> None:
+    text = Outline(rendered(replace(facts(), violations={"over_capacity": 2, "too_many": 0}))).text
+    assert "2 limits are broken" in text
+    assert "no limit is broken" not in text
+
+
+def test_a_page_of_nothing_says_so() -> None:
+    nothing = Facts("shop", Batch("all", 0, 0, 0, 0), (), (), {}, (), (), (), ())
+    text = Outline(rendered(nothing)).text
+    for said in ("Nothing has been received yet", "No offer has been issued yet", "No model has been trained yet", "Not measured yet"):
+        assert said in text
+
+
+def test_text_of_the_data_cannot_become_markup() -> None:
+    evil = {**PROMOTIONS, "P01": replace(PROMOTIONS["P01"], name="<script>alert('x')</script>")}
+    assert "script" not in Outline(rendered(replace(facts(), promotions=evil))).tags
+
+
+def test_targeted_campaigns_are_associations_never_effects() -> None:
+    targeted = replace(run(), effects=(effect("all", 500, 100, "observational", is_causal=False),))
+    text = Outline(rendered(facts(targeted))).text
+    assert "Association, not effect" in text
+    assert "Measured profit" not in text
+    assert not [entry for entry in advise(facts(targeted), "€") if "earned" in entry.why or "did better" in entry.title]
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "title"),
+    [(-900, 600, "Stop or redesign “20 % off dairy”"), (900, 600, "Keep “20 % off dairy”"), (900, 1600, "Go on testing 1 promotion")],
+)
+def test_advice_follows_the_interval(value: float, half: float, title: str) -> None:
+    tested = replace(run(), effects=(effect("promotion:P02", value, half),), resources=())
+    assert [entry.title for entry in advise(facts(tested), "€")] == [title]
+
+
+@pytest.mark.parametrize(
+    ("used", "price", "title"),
+    [(2000.0, 1.5, "A larger budget would pay"), (1000.0, 0.0, "€1,000 of the budget has no good use"), (1990.0, 0.0, None)],
+)
+def test_advice_on_the_budget(used: float, price: float, title: str | None) -> None:
+    budget = replace(run().resources[0], used=used, shadow_price=price)
+    titles = [entry.title for entry in advise(facts(replace(run(), effects=(), resources=(budget,))), "€")]
+    assert titles == ([title] if title else [])
+
+
+def test_a_promise_not_kept_is_named() -> None:
+    promised = run().expected_profit
+    for measured, said in ((promised - 500, "Trust the forecast less"), (promised + 500, "did better than promised")):
+        titles = [entry.title for entry in advise(facts(replace(run(), effects=(effect("all", measured, 100),), resources=())), "€")]
+        assert [title for title in titles if said in title], titles
+
+
+def test_the_headline_takes_the_most_precise_method() -> None:
+    effects = (
+        effect("all", 1, 9, "observational"),
+        effect("all", 2, 9, "difference"),
+        effect("all", 3, 9, "cuped"),
+        effect("form:gift", 4, 1),
+    )
+    best = headline(effects, "incremental_profit", "all")
+    assert best is not None
+    assert best.value == 3
+    assert headline(effects, "incremental_revenue", "all") is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"), [(0, "€0.00"), (-0.001, "€0.00"), (-5.5, "−€5.50"), (99.994, "€99.99"), (1234.5, "€1,234"), (None, "–")]
+)
+def test_money_in_words(amount: float | None, said: str) -> None:
+    assert words.money(amount, "€") == said
+
+
+@pytest.mark.browser
+def test_a_browser_shows_the_page_within_its_width(tmp_path: Path) -> None:
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("no chromium")
+    # The test's own copy measures itself: nothing may make the page wider than the window.
+    probe = "<script>document.title = 'wide by ' + (document.documentElement.scrollWidth - innerWidth)</script>"
+    file = tmp_path / "report.html"
+    file.write_text(rendered(facts(run(), run("plan-2026-03-16"))).replace("</body>", probe + "</body>"), encoding="utf-8")
+    for width in (500, 1200):  # headless chromium makes no window narrower than 500
+        options = (
+            "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+            f"--disable-component-update --disable-sync --user-data-dir={tmp_path}/profile --window-size={width},900 --dump-dom"
+        )
+        seen = subprocess.run([browser, *options.split(), file.as_uri()], capture_output=True, text=True, timeout=90, check=True).stdout
+        title = re.search(r"<title>(.*?)</title>", seen)
+        assert title is not None
+        assert int(title.group(1).removeprefix("wide by ")) <= 0, (width, title.group(1))
+        assert "What the next cycle would change" in seen

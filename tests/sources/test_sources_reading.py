@@ -1,0 +1,92 @@
+"""Files of several shapes as our columns: what parses, what is rescued, and what names nobody."""
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from promoloop import sources, tables
+from promoloop.errors import UserError
+
+AS_OF = date(2026, 3, 2)
+
+
+def mapping(folder: Path, **changed: Any) -> sources.Mapping:
+    stated = {
+        "entity": "events",
+        "files": "*/*",
+        "format": "csv",
+        "fields": ["ts", "who", "what", "eur"],
+        "personal": ["who"],
+        "times": ["yyyy/MM/dd HH:mm", "seconds"],
+        "zone": "Europe/Paris",
+        "columns": {"occurred_at": "ts", "user_id": "who", "event_type": "what", "price": "eur"},
+        "vocabulary": {"view": ["page"]},
+        **changed,
+    }
+    return sources.Mapping.model_validate({"name": "t", "title": "t", "sets": [stated]})
+
+
+def raw(spark: SparkSession, found: sources.Mapping, folder: Path) -> DataFrame:
+    arrived = sources.arrivals(spark, found.sets[0], str(folder), is_stream=False)
+    return sources.read_columns(arrived, found.sets[0], tables.RAW_EVENTS.schema, AS_OF)
+
+
+def test_csv_headers_differ_from_file_to_file_and_nothing_is_lost(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.csv").write_text('ts,who,what,eur\n2026/01/02 10:00,ann,page,"1.50"\n2026/01/02 10:00,bob,page\n')
+    (tmp_path / "b" / "2.csv").write_text("eur,what,colour,who,ts\n2.50,buy,red,cy,1767344400\n free ,page,,dee,never\n")
+    rows = {(row["source_file"], row["row_number"]): row for row in raw(spark, mapping(tmp_path), tmp_path).collect()}
+    assert sorted(rows) == [("b/1.csv", 1), ("b/1.csv", 2), ("b/2.csv", 1), ("b/2.csv", 2)]
+    sound = rows["b/1.csv", 1]
+    assert (sound["occurred_at"], sound["event_type"], str(sound["price"]), sound["batch_id"]) == (
+        datetime(2026, 1, 2, 9),
+        "view",
+        "1.50",
+        "b",
+    )
+    assert json.loads(rows["b/1.csv", 2]["_rescued"]) == {"unread": "9999/99/99 99:99,xxx,xxxx"}
+    assert json.loads(rows["b/2.csv", 1]["_rescued"]) == {"new": {"colour": "red"}}
+    assert (rows["b/2.csv", 1]["occurred_at"], rows["b/2.csv", 1]["event_type"]) == (datetime(2026, 1, 2, 9), "buy")
+    assert json.loads(rows["b/2.csv", 2]["_rescued"])["failed"] == {"occurred_at": "never", "price": "free"}
+
+
+def test_rescued_json_names_nobody(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    lines = ['{"ts": 1767344400, "who": "ann", "note": "call +33 612 345 678 or ann@mail.example"}', '{"ts": 1767344400, "who": "ann']
+    (tmp_path / "b" / "1.json").write_text("\n".join(lines))
+    rows = raw(spark, mapping(tmp_path, format="json"), tmp_path).orderBy("row_number").collect()
+    assert json.loads(rows[0]["_rescued"]) == {"new": {"note": "call [phone] or [mail]"}}
+    assert json.loads(rows[1]["_rescued"]) == {"unread": '{"xx": 9999999999, "xxx": "xxx'}
+
+
+def test_parquet_keeps_its_columns(spark: SparkSession, tmp_path: Path) -> None:
+    frame = spark.createDataFrame([(1767344400, "ann", "page", 1.5, "red")], "ts long, who string, what string, eur double, colour string")
+    frame.write.parquet(str(tmp_path / "b"))
+    row = raw(spark, mapping(tmp_path, files="b/*.parquet", format="parquet"), tmp_path).collect()[0]
+    assert (row["occurred_at"], str(row["price"]), json.loads(row["_rescued"])) == (
+        datetime(2026, 1, 2, 9),
+        "1.50",
+        {"new": {"colour": "red"}},
+    )
+
+
+def test_check_tells_before_anything_is_written(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.csv").write_text("ts,who,what,eur\n2026/01/02 10:00,ann,page,1\nnever,bob,buy,2\n")
+    stated = mapping(tmp_path, fields=["ts", "who", "what", "eur", "spare"])
+    found = sources.check(spark, stated, str(tmp_path), {"events": tables.RAW_EVENTS.schema}, AS_OF)[0]
+    assert (found.count_records, found.unmapped, found.words, found.failures) == (2, ["spare"], ["buy"], [("occurred_at", 0.5, ["never"])])
+    assert [row["user_id"] for row in found.sample] == ["(masked)"]
+
+
+def test_every_shipped_mapping_loads_and_a_wrong_one_is_named(tmp_path: Path) -> None:
+    assert {"shop", "multicategory", "online_retail", "retailrocket"} <= set(sources.list_mappings())
+    (tmp_path / "mine.toml").write_text(
+        'title = "x"\n[[sets]]\nentity = "events"\nfiles = "*"\nformat = "xml"\nfields = ["a"]\n[sets.columns]\nuser_id = "a"\n'
+    )
+    with pytest.raises(UserError, match=r"mapping file mine\.toml: sets\.0\.format"):
+        sources.load_mapping(str(tmp_path / "mine.toml"))
