@@ -1,7 +1,7 @@
 """Arms, propensities and reserves of what is issued, over many hashed draws."""
 
 import pytest
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 import builders
@@ -42,9 +42,8 @@ def test_the_reserve_holds_and_the_propensity_knows_it(spark: SparkSession, scor
     """Reserve 0.1 of the capacity leaves a ninth of what the plan had: 20 offers of p1, 100.00 for p2, 110.00 in all."""
     limits = _resources(spark, budget=990.0, budget_p2=900.0, inventory_p1=180.0)
     explored = exploring.draw(scores, limits, RUN, 0.5, 0.1).cache()
-    used = {
-        row.promotion_id: row for row in explored.groupBy("promotion_id").agg(F.count("*").alias("n"), F.sum("expected_cost").alias("c")).collect()
-    }  # fmt: skip
+    given = explored.groupBy("promotion_id").agg(F.count("*").alias("n"), F.sum("expected_cost").alias("c"))
+    used = {row.promotion_id: row for row in given.collect()}
     assert 15 < used["p1"].n <= 20
     assert 80 < used["p2"].c <= 100
     assert used["p1"].c + used["p2"].c <= 110
@@ -62,10 +61,8 @@ def test_planned_users_are_treated_or_withheld_and_explorers_never_planned(
     plan = scores.where("promotion_id = 'p2'").withColumn("run_id", F.lit(RUN))
     own = settings.execution
     decisions = issuing.assign(plan, scores, _resources(spark, budget=1e9), RUN, own).cache()
-    counts: dict[str, Row] = {
-        row.arm: row
-        for row in decisions.groupBy("arm").agg(F.count("*").alias("n"), F.avg("propensity").alias("q"), F.max("is_sent").alias("sent")).collect()
-    }  # fmt: skip
+    by_arm = decisions.groupBy("arm").agg(F.count("*").alias("n"), F.avg("propensity").alias("q"), F.max("is_sent").alias("sent"))
+    counts: dict[str, Row] = {row.arm: row for row in by_arm.collect()}
     assert decisions.count() == decisions.select("user_id").distinct().count() == 4000
     assert counts["control"].q == pytest.approx((1 - own.explore_share) * own.control_share)
     assert counts["treatment"].q == pytest.approx((1 - own.explore_share) * (1 - own.control_share))
@@ -80,12 +77,16 @@ def test_a_code_survives_no_slip(spark: SparkSession) -> None:
     other = offers.select(codes.issue(F.col("offer_id"), b"l" * 32).alias("code"))
     assert issued.distinct().count() == 300
     assert issued.intersect(other).count() == 0
+
+    def part(start: int, length: int = 1) -> Column:
+        return F.substring("code", start, length)
+
     slips = issued.select(
         codes.is_valid(F.col("code")).alias("right"),
-        codes.is_valid(F.concat(F.translate(F.substring("code", 1, 1), codes.ALPHABET, codes.ALPHABET[1:] + "2"), F.substring("code", 2, 12))),
-        codes.is_valid(F.concat(F.substring("code", 1, 3), F.substring("code", 5, 1), F.substring("code", 4, 1), F.substring("code", 6, 8))),
-        F.substring("code", 4, 1) == F.substring("code", 5, 1),
-    )  # fmt: skip
+        codes.is_valid(F.concat(F.translate(part(1), codes.ALPHABET, codes.ALPHABET[1:] + "2"), part(2, 12))),
+        codes.is_valid(F.concat(part(1, 3), part(5), part(4), part(6, 8))),
+        part(4) == part(5),
+    )
     rows = slips.collect()
     assert all(row[0] for row in rows)
     assert not any(row[1] for row in rows)

@@ -70,9 +70,9 @@ def kinds(settings: Settings, batch: str) -> Counter[str]:
     items = {record["item"] for record in records(settings, "items")}
     found: Counter[str] = Counter()
     seen: set[str] = set()
-    views = Counter(record.get("user") for record in records(settings, "events", batch) if record["event_type"] == "view")
-    # machines look at hundreds of items; no consenting user does in a small shop
-    bots = {user for user, count in views.items() if user in users and not users[user] and count >= 400}
+    viewed = [record for record in records(settings, "events", batch) if record["event_type"] == "view"]
+    views = Counter((record.get("user"), record["time"][:13]) for record in viewed)
+    bots = {user for (user, _), count in views.items() if user in users and not users[user] and count >= 100}  # a hundred views in an hour
     for line in lines(settings, "events", batch):
         try:
             record = json.loads(line)

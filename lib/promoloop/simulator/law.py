@@ -85,7 +85,9 @@ class Law:
     future_time_share: float = 0.001  # of all records
     late_share: float = 0.03  # of the records of the last two days
     bot_share: float = 0.0005  # bots per user, at least one
-    bot_views: int = 400  # views of a bot in a batch, one a second
+    bot_views: int = 400  # most views of a bot in a batch, one a second
+    bot_views_least: int = 100  # fewest
+    bot_views_per_user: float = 0.33  # between the two: a small shop is not flooded
 
 
 LAW = Law()

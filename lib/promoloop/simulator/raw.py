@@ -122,8 +122,8 @@ def spoil(records: DataFrame) -> DataFrame:
 
 def machines(spark: SparkSession, world: World, first: int, until: int) -> DataFrame:
     """Lines of the bots' views (users numbered after the people), and last of all one that ends in the middle; one partition."""
-    views, law, seed = world.law.bot_views, world.law, world.seed
-    number, step = F.col("id"), F.col("id") % law.bot_views
+    views, seed = world.bot_views, world.seed
+    number, step = F.col("id"), F.col("id") % views
     bot = F.lit(world.users) + F.floor(number / views)
     start = F.lit(day_of(first + (until - first) // 2)).cast("timestamp").cast("bigint") + F.lit(3 * 3600)
     at = F.timestamp_seconds(start + F.floor(number / views) * 60 + step)

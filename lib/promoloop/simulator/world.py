@@ -46,6 +46,12 @@ class World:
         return max(1, int(self.users * self.law.bot_share))
 
     @property
+    def bot_views(self) -> int:
+        """Views of one bot in a batch."""
+        law = self.law
+        return min(law.bot_views, max(law.bot_views_least, int(self.users * law.bot_views_per_user)))
+
+    @property
     def catalogue(self) -> Catalogue:
         """Items and brands."""
         return _catalogue(self)
