@@ -93,6 +93,7 @@ def main() -> None:
         allocation_matching.main(say)
         return
     with session.opened(load(["local"], [f"spark.driver_memory={options.memory}"])) as spark, tempfile.TemporaryDirectory() as folder:
+        spark.sparkContext.addPyFile(str(Path(instance.__file__)))  # the workers make the blocks
         users, promotions, seconds = options.users, options.promotions, {}
         for count in [users // 100, users // 10, users] if options.scaling else [users]:
             problem = instance.problem(count, promotions, options.hard)

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promoloop.allocation import scheme
+from promoloop.allocation.effort import Effort
 from promoloop.allocation.pricing import Block, choose
 from promoloop.allocation.problem import Problem, Resource
 from promoloop.allocation.scan import LocalScan
-from promoloop.allocation.scheme import Effort, Solution
+from promoloop.allocation.scheme import Solution
 
 _NUMBERS = st.integers(-4, 9)
 

@@ -4,9 +4,10 @@ maximise sum v[u,p] x[u,p]  subject to  sum_p x[u,p] <= 1,  sum a[k,u,p] x[u,p] 
 """
 
 from promoloop.allocation.blocks import BlockScan
+from promoloop.allocation.effort import Effort
 from promoloop.allocation.limits import problem_of
 from promoloop.allocation.reasons import add_reasons
-from promoloop.allocation.scheme import Certificate, Effort, Solution, solve
+from promoloop.allocation.scheme import Certificate, Solution, solve
 from promoloop.allocation.telling import describe
 from promoloop.allocation.values import Offered, add_cells, offered, valued
 

@@ -51,14 +51,19 @@ class Mixture:
 
 
 def solve(
-    decided: Decided, undecided: Undecided, right: Floats, penalty: Floats, solver: SolverName = "highs", is_integer: bool = False
+    decided: Decided,
+    undecided: Undecided,
+    right: Floats,
+    penalty: Floats,
+    solver: SolverName = "highs",
+    integer_slack: float | None = None,
 ) -> Mixture:
-    """Solve the master. With `is_integer` users take whole options (prices are then zeros).
+    """Solve the master. With `integer_slack` users take whole options, worth at most that much less than the best (prices are then zeros).
 
     Blocks are held whole where there is but one row of them: then it is not a block but all that is decided.
     """
     programme = pulp.LpProblem("master", pulp.LpMinimize)
-    is_fixed = len(decided.value) == 1
+    is_fixed, is_integer = len(decided.value) == 1, integer_slack is not None
     y = [] if is_fixed else [pulp.LpVariable(f"block_{b}", 0, 1) for b in range(len(decided.value))]
     kind = pulp.LpBinary if is_integer else pulp.LpContinuous
     x = [pulp.LpVariable(f"option_{j}", 0, 1 if is_integer else None, kind) for j in range(len(undecided.value))]
@@ -78,7 +83,7 @@ def solve(
     order = np.argsort(undecided.user, kind="stable")
     for own in np.split(order, np.nonzero(np.diff(undecided.user[order]))[0] + 1) if len(order) else []:
         programme += pulp.lpSum([x[j] for j in own]) <= 1, f"user_{undecided.user[own[0]]}"
-    status = _run(programme, solver)
+    status = _run(programme, solver, integer_slack or 0.0)
     if status != "Optimal":
         raise UserError(f"the allocation's master programme is {status.lower()}")
     worth = np.array([v.value() or 0.0 for v in x])
@@ -95,12 +100,12 @@ def solve(
     )
 
 
-def _run(programme: Any, name: SolverName) -> str:
+def _run(programme: Any, name: SolverName, slack: float) -> str:
     """Solve with one thread and no clock, so that a plan made twice is the same plan; a node limit counts as solved."""
     if name == "cbc":
-        programme.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, gapRel=1e-9, options=["maxNodes 5000"]))
+        programme.solve(pulp.PULP_CBC_CMD(msg=False, threads=1, gapRel=1e-9, gapAbs=slack, options=["maxNodes 200"]))
         return str(pulp.LpStatus[programme.status])
-    highs = pulp.HiGHS(msg=False, threads=1, mip_rel_gap=1e-9, mip_max_nodes=5000)
+    highs = pulp.HiGHS(msg=False, threads=1, mip_rel_gap=1e-9, mip_abs_gap=slack, mip_max_nodes=200)
     try:
         programme.solve(highs)
     except KeyError:  # PuLP 3.3 knows no name for HiGHS's "solution limit"; the values are set before it looks

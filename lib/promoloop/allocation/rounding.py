@@ -11,12 +11,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from promoloop.allocation import master
+from promoloop.allocation.effort import Effort
 from promoloop.allocation.pricing import Array
 from promoloop.allocation.problem import Floats, Problem
 from promoloop.allocation.scan import Answer, Band
 
 _HAIR = 1e-12  # relative: sums of doubles differ in the 16th digit with their order
-_SETTLED_BESIDE = 150  # users settled again along with the fractional ones
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class _Options:
+    """Options the master may choose from: user (place in the band), promotion, value, signed use."""
+
     user: Array
     promotion: Array
     value: Floats
@@ -43,37 +45,37 @@ class _Options:
 
 
 def round_plan(
-    answer: Answer, problem: Problem, prices: Floats, penalty: Floats, most_options: int, solver: master.SolverName, may_drop: bool
+    answer: Answer, problem: Problem, prices: Floats, penalty: Floats, effort: Effort, slack: float, may_drop: bool
 ) -> tuple[Decision | None, master.Mixture]:
     """An integer plan from one pass at `prices` (None where the undecided cannot make it feasible), and the master's answer.
 
-    With `may_drop` whole parts of blocks may lose their offers, so that ceilings can always be met.
+    `slack`: value by which the integer plan may miss the best one. With `may_drop` whole parts of blocks may lose their offers, so
+    that ceilings can always be met.
     """
     band = answer.band
     reduced = _reduced(band, problem, prices)
-    favourite, margin = _favourite(reduced)
-    users, width = _most_tied(reduced, margin, most_options)
-    options = _options_of(band, problem, reduced, users, width)
+    favourite = _favourite(reduced)
+    options = _nearly_tied(band, problem, reduced, favourite, effort.master_options)
+    users = np.unique(options.user)
     others = np.setdiff1d(np.arange(band.users), users)
     part_value, part_use = _with_choices(answer, problem, others, favourite)
     undecided = master.Undecided(options.user, options.value, options.use)
     whole = master.Decided(part_value.sum(0, keepdims=True), part_use.sum(0, keepdims=True))
-    mixture = master.solve(whole, undecided, problem.right, penalty, solver)
+    mixture = master.solve(whole, undecided, problem.right, penalty, effort.solver)
     kept = np.ones(len(part_value))
     settled = mixture
     if mixture.slack.max(initial=0.0) > _tolerance(problem).max(initial=0.0):
         if not may_drop:
             return None, mixture
-        settled = master.solve(master.Decided(part_value, part_use), undecided, problem.right, penalty * 1e3, solver)
+        settled = master.solve(master.Decided(part_value, part_use), undecided, problem.right, penalty * 1e3, effort.solver)
         kept = np.floor(settled.blocks + 1e-7)
     fixed_value, fixed_use = float(kept @ part_value), kept @ part_use
-    taken = _settle(settled.options, options, problem, fixed_use, margin[users], penalty, solver)
+    taken = _settle(settled, options, problem, fixed_use, penalty, effort, slack)
     if taken is None:
         return None, mixture
-    chosen = np.full(len(users), -1, np.int32)
-    chosen[options.user[taken]] = options.promotion[taken]
     option = favourite.copy()
-    option[users] = chosen
+    option[users] = -1
+    option[options.user[taken]] = options.promotion[taken]
     option[others] = np.where(kept[band.part[others]] > 0, favourite[others], -1)
     decision = Decision(
         prices,
@@ -96,29 +98,29 @@ def _reduced(band: Band, problem: Problem, prices: Floats) -> Floats:
     return np.asarray(band.value - per_cost[band.cell].T * band.cost - per_count[band.cell].T, dtype=np.float64)
 
 
-def _favourite(reduced: Floats) -> tuple[Array, Floats]:
-    """Each user's choice (-1: nothing) and its margin over the next best, 'nothing' counting 0."""
-    with_nothing = np.vstack([np.zeros(reduced.shape[1]), reduced])
-    favourite = with_nothing.argmax(0)
-    top = np.partition(with_nothing, -2, axis=0)[-2:]
-    return (favourite - 1).astype(np.int32), top[1] - top[0]
+def _favourite(reduced: Floats) -> Array:
+    """Each user's choice (-1: nothing, which is worth 0)."""
+    return np.where(reduced.max(0, initial=-np.inf) > 0, reduced.argmax(0), -1).astype(np.int32)
 
 
-def _most_tied(reduced: Floats, margin: Floats, most_options: int) -> tuple[Array, float]:
-    """The most nearly tied users, as many as fill about `most_options` options, and the margin of the least tied of them."""
-    if np.isfinite(reduced).sum() <= most_options:
-        return np.arange(len(margin)), np.inf
-    order = np.lexsort((np.arange(len(margin)), margin))[: int(most_options / 1.3)]
-    return np.sort(order), float(margin[order].max())
+def _nearly_tied(band: Band, problem: Problem, reduced: Floats, favourite: Array, most: int) -> _Options:
+    """The options that lose least against their user's favourite, about `most` with the favourites of the same users.
 
-
-def _options_of(band: Band, problem: Problem, reduced: Floats, users: Array, width: float) -> _Options:
-    """The options worth considering: those within twice the width of the user's best."""
-    best = np.maximum(reduced[:, users].max(0), 0.0)
-    worthy = np.isfinite(reduced[:, users]) & (reduced[:, users] >= best - 2 * width - 1e-9)
-    user, promotion = np.nonzero(worthy.T)
-    value, cost = band.value[promotion, users[user]].astype(np.float64), band.cost[promotion, users[user]].astype(np.float64)
-    key = band.cell[users[user]].astype(np.int64) * len(problem.promotions) + promotion
+    An option whose loss exceeds the gap is in no better plan (reduced-cost fixing), so the least losses are the ones that count.
+    """
+    best = np.maximum(reduced.max(0, initial=0.0), 0.0)
+    loss = best - np.vstack([np.zeros((1, band.users)), reduced])  # row 0: nothing
+    loss[favourite + 1, np.arange(band.users)] = np.inf
+    among = np.flatnonzero(np.isfinite(loss))
+    if len(among) > most // 2:
+        among = np.sort(among[np.argpartition(loss.ravel()[among], most // 2)[: most // 2]])
+    is_option = np.zeros(loss.shape, bool)
+    is_option.ravel()[among] = True
+    users = np.nonzero(is_option.any(0))[0]
+    is_option[favourite[users] + 1, users] = True
+    user, promotion = np.nonzero(is_option[1:].T)
+    value, cost = band.value[promotion, user].astype(np.float64), band.cost[promotion, user].astype(np.float64)
+    key = band.cell[user].astype(np.int64) * len(problem.promotions) + promotion
     by_cost, by_count = sp.csr_matrix(problem.cost_form.T)[key], sp.csr_matrix(problem.count_form.T)[key]
     return _Options(user, promotion, value, sp.csr_matrix(sp.diags_array(cost) @ by_cost + by_count))
 
@@ -139,20 +141,31 @@ def _with_choices(answer: Answer, problem: Problem, users: Array, favourite: Arr
 
 
 def _settle(
-    mixed: Floats, options: _Options, problem: Problem, fixed: Floats, margin: Floats, penalty: Floats, solver: master.SolverName
+    mixture: master.Mixture, options: _Options, problem: Problem, fixed: Floats, penalty: Floats, effort: Effort, slack: float
 ) -> Array | None:
-    """Options taken (a mask): whole ones as the master has them, the fractional ones by a small integer programme."""
-    taken = mixed > 1 - 1e-7
-    broken = np.unique(options.user[(mixed > 1e-7) & ~taken])
+    """Options taken (a mask): whole ones as the master has them; fractional users, and the least certain, by an integer programme."""
+    taken = mixture.options > 1 - 1e-7
+    broken = np.unique(options.user[(mixture.options > 1e-7) & ~taken])
     if len(broken) or not _fits(fixed, options, taken, problem):
-        beside = np.lexsort((np.arange(len(margin)), margin))[: _SETTLED_BESIDE + 4 * len(broken)]
+        users, margin = _margins(options, mixture.prices)
+        beside = users[np.argsort(margin, kind="stable")[: effort.settled_users]]
         again = np.isin(options.user, np.union1d(broken, beside))
         room = problem.right - fixed - np.asarray(options.use[taken & ~again].sum(0)).ravel()
         small = master.Undecided(options.user[again], options.value[again], options.use[again])
-        nothing = master.Decided(np.zeros(1), np.zeros((1, len(room))))
-        whole = master.solve(nothing, small, room, penalty * 1e3, solver, is_integer=True)
+        alone = master.Decided(np.zeros(1), np.zeros((1, len(room))))
+        whole = master.solve(alone, small, room, penalty * 1e3, effort.solver, integer_slack=slack)
         taken[again] = whole.options > 0.5
     return _taken_back(taken, options, problem, fixed)
+
+
+def _margins(options: _Options, prices: Floats) -> tuple[Array, Floats]:
+    """The users of `options`, and how much better each one's best choice is than the next at `prices`, nothing among them."""
+    users = np.unique(options.user)
+    user = np.concatenate([options.user, users])
+    reduced = np.concatenate([options.value - options.use @ prices, np.zeros(len(users))])
+    order = np.lexsort((-reduced, user))
+    first = np.searchsorted(user[order], users)
+    return users, reduced[order][first] - reduced[order][first + 1]
 
 
 def _fits(fixed: Floats, options: _Options, taken: Array, problem: Problem) -> bool:

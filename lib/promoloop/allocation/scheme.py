@@ -16,7 +16,8 @@ from time import perf_counter
 
 import numpy as np
 
-from promoloop.allocation import dual, master
+from promoloop.allocation import dual
+from promoloop.allocation.effort import Effort
 from promoloop.allocation.pricing import Block, choose, total
 from promoloop.allocation.problem import Floats, Problem
 from promoloop.allocation.rounding import Decision, round_plan
@@ -25,18 +26,7 @@ from promoloop.errors import UserError
 
 _PATIENCE = 3  # passes without progress after which the gap is what whole users leave, not what prices can mend
 _PROGRESS = 1e-7  # relative
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How hard to try: users in the sample and in the band, options in the master, gap to stop at, most passes."""
-
-    sample_users: int = 50_000
-    band_users: int = 30_000
-    master_options: int = 12_000
-    gap: float = 1e-6
-    max_passes: int = 15
-    solver: master.SolverName = "highs"
+_SETTLED = 0.02  # share of the gap that better prices could still close; the rest is what whole users leave
 
 
 @dataclass(frozen=True)
@@ -86,14 +76,15 @@ def solve(scan: Scan, problem: Problem, effort: Effort, clock: Callable[[], floa
         if bounds[which] < bound:
             bound = bounds[which]
         penalty = np.minimum(4 * prices + scale * _typical(sample, problem), ceiling)
-        decision, mixture = round_plan(answer, problem, prices, penalty, effort.master_options, effort.solver, passes == effort.max_passes)
+        unit = max(abs(bound), 1e-12)
+        decision, mixture = round_plan(answer, problem, prices, penalty, effort, effort.gap * unit / 4, passes == effort.max_passes)
         if decision is not None and (best is None or decision.objective > best.objective):
             best = decision
         if best is not None:
             proven.append(bound - best.objective)
-            unit = max(abs(bound), 1e-12)
             has_stalled = len(proven) > _PATIENCE and proven[-1 - _PATIENCE] - proven[-1] <= _PROGRESS * unit
-            if proven[-1] <= effort.gap * unit or has_stalled:
+            is_fractional = mixture.slack.max(initial=0.0) <= 1e-9 and bound - mixture.objective <= _SETTLED * proven[-1]
+            if proven[-1] <= effort.gap * unit or has_stalled or is_fractional:
                 break
         candidates = []
         if mixture.slack.max(initial=0.0) <= 1e-9:
