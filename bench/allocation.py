@@ -31,7 +31,7 @@ from promoloop.settings import load
 
 
 def say(name: str, value: object, **more: object) -> None:
-    print(json.dumps({"figure": name, "value": value, **more}), flush=True)
+    print(json.dumps({"bench": "allocation", "figure": name, "value": value, **more}), flush=True)
 
 
 def rss_mib() -> float:

@@ -16,6 +16,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     key = privacy.load_key(settings)
     named = spark.createDataFrame([(user,) for user in settings.privacy.forget], "user string")
     pseudonyms = [row[0] for row in named.select(privacy.pseudonymise(F.col("user"), key)).collect()]
+    people = spark.createDataFrame([(name,) for name in pseudonyms], "user_id string")
     figures: dict[str, float | int | str] = {}
     erased = 0
     for table in tables.TABLES:
@@ -23,7 +24,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         if about is None or not tables.exists(spark, settings, table):
             continue
         erased += tables.read(spark, settings, table).where(about).count()
-        tables.erase(spark, settings, table, about)
+        tables.erase_people(people, settings, table)
         tables.vacuum(spark, settings, table)
         figures[f"left in {table.name}"] = tables.read(spark, settings, table).where(about).count()
     return Outcome(rows_in=len(pseudonyms), rows_out=erased, figures=figures)

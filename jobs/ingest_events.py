@@ -23,7 +23,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
     def keep_events(arrived: DataFrame, files: sources.Files, name: str, number: int) -> None:
         mapped = sources.read_columns(arrived, files, tables.RAW_EVENTS.schema, settings.run.as_of)
-        raw = mapped.withColumn("user_id", privacy.pseudonymise(F.col("user_id"), key)).withColumn("source", F.lit(mapping.name))
+        raw = mapped.transform(privacy.pseudonymise_all, ["user_id", *files.keyed], key).withColumn("source", F.lit(mapping.name))
         written["events"] += tables.append_once(raw, settings, tables.RAW_EVENTS, name, number)
 
     def keep_entities(arrived: DataFrame, files: sources.Files, name: str, number: int) -> None:
@@ -31,8 +31,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         records = sources.read_columns(arrived, files, table.schema, settings.run.as_of).transform(
             sources.add_is_key_reused, table.name, table.key[0]
         )
-        if "user_id" in table.column_names:
-            records = records.withColumn("user_id", privacy.pseudonymise(F.col("user_id"), key))
+        named = [name for name in ("user_id", *files.keyed) if name in table.column_names]
+        records = records.transform(privacy.pseudonymise_all, named, key)
         rules = expectations.load_rules(spark, table.name, sources.records_schema(table.schema))
         judged = records.transform(expectations.add_reasons, rules)
         if table is tables.PROMOTIONS:
@@ -43,7 +43,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         with one_writer:
             refused = sources.as_rejected(broken, table.name)
             rejected = 0 if broken.isEmpty() else tables.append_once(refused, settings, tables.ENTITIES_REJECTED, name, number)
-            kept = tables.merge(current, settings, table)
+            kept = tables.merge(current, settings, table, columns=files.columns)
         judged.unpersist()
         written.update({"rejected": written["rejected"] + rejected, table.name: written.get(table.name, 0) + kept})
 

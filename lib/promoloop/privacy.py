@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import arrow_udf
 
@@ -34,6 +35,11 @@ def pseudonymise(raw: Column, key: bytes) -> Column:
 
     hashed: Column = pseudonym(raw.cast("string"))
     return hashed
+
+
+def pseudonymise_all(rows: DataFrame, columns: Collection[str], key: bytes) -> DataFrame:
+    """`rows` with pseudonyms in place of the text of `columns`. Same rows."""
+    return rows.withColumns({name: pseudonymise(F.col(name), key) for name in columns})
 
 
 def about(columns: Collection[str], pseudonyms: Collection[str]) -> str | None:

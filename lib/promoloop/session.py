@@ -60,11 +60,18 @@ def _local(settings: Settings) -> SparkSession:
         "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.python.daemon.module": "promoloop.workers",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "promoloop-warehouse"),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
+        # plans of models are megabytes of text, written anew at every stage of every query, and kept for a page nobody opens
+        "spark.sql.maxPlanStringLength": "4000",
+        "spark.sql.ui.retainedExecutions": "20",
+        "spark.ui.retainedJobs": "50",
+        "spark.ui.retainedStages": "50",
+        "spark.ui.retainedTasks": "500",
     }
     builder = SparkSession.builder.master(settings.spark.master).appName("promoloop")
     for key, value in options.items():

@@ -42,6 +42,14 @@ def test_merge_inserts_and_updates_by_key(spark: SparkSession, settings: Setting
     assert {row.item_id: row.brand for row in tables.read(spark, settings, ITEMS).collect()} == {"i1": "new", "i2": None}
 
 
+def test_merge_of_some_columns_leaves_the_others(spark: SparkSession, settings: Settings) -> None:
+    tables.merge(rows(spark, ITEMS, {"item_id": "i1", "brand": "acme"}), settings, ITEMS, columns=["item_id", "brand"])
+    said = rows(spark, ITEMS, {"item_id": "i1", "brand": None, "stock": 5}, {"item_id": "i2", "stock": 7})
+    tables.merge(said, settings, ITEMS, columns=["item_id", "stock"])
+    found = {row.item_id: (row.brand, row.stock) for row in tables.read(spark, settings, ITEMS).collect()}
+    assert found == {"i1": ("acme", 5), "i2": (None, 7)}
+
+
 def test_insert_only_merge_keeps_the_first(spark: SparkSession, settings: Settings) -> None:
     tables.merge(rows(spark, ITEMS, {"item_id": "i1", "brand": "old"}), settings, ITEMS, is_insert_only=True)
     assert tables.merge(rows(spark, ITEMS, {"item_id": "i1", "brand": "new"}), settings, ITEMS, is_insert_only=True) == 0

@@ -90,17 +90,19 @@ def bot_days(identified: DataFrame, settings: EventsSettings) -> DataFrame:
     """Days on which a user acts like a machine: user_id, occurred_on; key both.
 
     Of the days with at least `bot_min_events` events: more than `bot_events_per_hour` an hour over the time they span, or gaps
-    between events that hardly vary (deviation under `bot_regularity` of their mean), or a mean gap under `bot_dwell_seconds`.
+    between events that hardly vary (deviation under `bot_regularity` of their mean), or a mean gap under `bot_dwell_seconds`. The lines of
+    an order are bought at one moment, so a purchase counts once an order.
     """
     day = ("user_id", "occurred_on")
     moments = identified.where(F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull())
     busy = moments.groupBy(*day).count().where(F.col("count") >= settings.bot_min_events).select(*day)
-    ordered = Window.partitionBy(*day).orderBy("occurred_at", "record_id")
+    act = F.when(F.col("event_type") == "purchase", F.coalesce("order_id", F.col("occurred_at").cast("string"))).otherwise(F.col("event_id"))
+    ordered = Window.partitionBy(*day).orderBy("occurred_at", "_act")
     gap = F.unix_micros("occurred_at") - F.lag(F.unix_micros("occurred_at")).over(ordered)
     rhythm = (
-        moments.select(*day, "occurred_at", "record_id", "event_id")
-        .dropDuplicates(["event_id"])  # a record sent twice has no gap, which would look like haste
-        .join(F.broadcast(busy), list(day), "left_semi")
+        moments.join(F.broadcast(busy), list(day), "left_semi")
+        .groupBy(*day, act.alias("_act"))  # a record sent twice has no gap, which would look like haste
+        .agg(F.min("occurred_at").alias("occurred_at"))
         .withColumn("_gap", gap / 1e6)
         .groupBy(*day)
         .agg(F.count("*").alias("_events"), F.sum("_gap").alias("_span"), F.avg("_gap").alias("_mean"), F.stddev("_gap").alias("_spread"))
@@ -108,4 +110,5 @@ def bot_days(identified: DataFrame, settings: EventsSettings) -> DataFrame:
     is_fast = F.col("_events") > settings.bot_events_per_hour * F.greatest(F.col("_span") / 3600, F.lit(1.0))
     is_regular = F.col("_spread") < settings.bot_regularity * F.col("_mean")
     has_no_dwell = F.col("_mean") < settings.bot_dwell_seconds
-    return rhythm.where(is_fast | is_regular | has_no_dwell).select(*day)
+    is_busy = F.col("_events") >= settings.bot_min_events
+    return rhythm.where(is_busy & (is_fast | is_regular | has_no_dwell)).select(*day)

@@ -24,6 +24,7 @@ class Files(Section):
     separator: str = Field(default=",", min_length=1, max_length=1, description="csv alone")
     fields: list[str] = Field(min_length=1, description="The source's columns; any other column is new, and kept in _rescued")
     personal: list[str] = Field(default=[], description="Fields with a user's id or other direct identifiers: never kept in _rescued")
+    keyed: list[str] = Field(default=[], description="Our columns, beside user_id, whose text names a person: they become pseudonyms too")
     vault: list[str] = Field(default=[], description="Personal fields kept encrypted in the vault, where privacy.has_vault is set")
     columns: dict[str, str] = Field(min_length=1, description="Our column = Spark SQL over the source's fields, all of them text")
     only: str | None = Field(default=None, description="Spark SQL condition over the fields; other readable rows are not for this entity")

@@ -1,6 +1,7 @@
 """The only reads and writes of tables there are. Every write is enforced against the table's schema and atomic."""
 
 import re
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from promoloop.tables import lineage
 from promoloop.tables.table import Table
 
 _NOTE = "spark.databricks.delta.commitInfo.userMetadata"
+_OF_PERSONS = ("user_id", "record", "offer_id", "code", "text", "_rescued")
 
 
 def address(settings: Settings, table: Table) -> str:
@@ -102,7 +104,14 @@ def create(spark: SparkSession, settings: Settings, table: Table) -> None:
     """Create the table empty, with its constraints and clustering, unless it is there."""
     columns = ", ".join(f"`{column.name}` {column.type}{'' if table.is_nullable(column) else ' NOT NULL'}" for column in table.columns)
     clustering = f" CLUSTER BY ({', '.join(table.clustering)})" if table.clustering else ""
-    spark.sql(f"CREATE TABLE IF NOT EXISTS {address(settings, table)} ({columns}) USING delta{clustering}")
+    statistics = f" TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(_measured(table))}')"
+    spark.sql(f"CREATE TABLE IF NOT EXISTS {address(settings, table)} ({columns}) USING delta{clustering}{statistics}")
+
+
+def _measured(table: Table) -> list[str]:
+    """Columns whose least and greatest values stand in Delta's log: none that tells of a person, as the log outlives what it tells of."""
+    kinds = ("string", "int", "bigint", "double", "date", "timestamp", "decimal")
+    return [c.name for c in table.columns if c.type.startswith(kinds) and c.name not in _OF_PERSONS]
 
 
 def append_once(rows: DataFrame, settings: Settings, table: Table, application: str, version: int) -> int:
@@ -112,16 +121,19 @@ def append_once(rows: DataFrame, settings: Settings, table: Table, application: 
     return _write(rows, settings, table, writer.option("txnAppId", application).option("txnVersion", version))
 
 
-def merge(rows: DataFrame, settings: Settings, table: Table, is_insert_only: bool = False) -> int:
+def merge(
+    rows: DataFrame, settings: Settings, table: Table, is_insert_only: bool = False, columns: Collection[str] | None = None
+) -> int:
     """Insert rows with a new key and update the others (unless `is_insert_only`); return rows inserted or updated.
 
-    `rows` must hold each key once.
+    `rows` must hold each key once. `columns`: those that `rows` say anything of; an update leaves the others as they are. None: all.
     """
     spark = rows.sparkSession
     create(spark, settings, table)
     enforce(rows, table).createOrReplaceTempView("_merged")
     on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in table.key)
-    update = "" if is_insert_only else "WHEN MATCHED THEN UPDATE SET * "
+    stated = [f"t.`{name}` = s.`{name}`" for name in table.column_names if columns is None or name in columns]
+    update = "" if is_insert_only else f"WHEN MATCHED THEN UPDATE SET {', '.join(stated)} "
     try:
         before = _version(spark, settings, table)
         spark.conf.set(_NOTE, lineage.note_for_commit(settings, table))
@@ -132,16 +144,14 @@ def merge(rows: DataFrame, settings: Settings, table: Table, is_insert_only: boo
     return _rows_written(spark, settings, table, before)
 
 
-def erase(spark: SparkSession, settings: Settings, table: Table, condition: str) -> None:
-    """Delete the rows where `condition` (SQL) is true."""
-    spark.sql(f"DELETE FROM {address(settings, table)} WHERE {condition}")
+def erase_people(pseudonyms: DataFrame, settings: Settings, table: Table) -> None:
+    """Delete the rows about `pseudonyms` (one column, user_id), by the table's user_id or its JSON `record`.
 
-
-def erase_keys(keys: DataFrame, settings: Settings, table: Table) -> None:
-    """Delete the rows whose key is in `keys` (the key columns, each key once)."""
-    spark = keys.sparkSession
-    keys.select(*table.key).createOrReplaceTempView("_erased")
-    on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in table.key)
+    By a merge: the commit of a plain delete would quote its condition, and so the pseudonyms, for as long as the log is kept.
+    """
+    spark = pseudonyms.sparkSession
+    pseudonyms.createOrReplaceTempView("_erased")
+    on = "t.user_id = s.user_id" if "user_id" in table.column_names else "contains(t.record, s.user_id)"
     try:
         spark.sql(f"MERGE INTO {address(settings, table)} t USING _erased s ON {on} WHEN MATCHED THEN DELETE")
     finally:

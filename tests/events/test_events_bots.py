@@ -1,0 +1,35 @@
+"""Who acts like a machine: rhythm, haste and rate, and what only looks like them."""
+
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import SparkSession
+
+from builders import rows
+from promoloop import events, tables
+from promoloop.settings import Settings
+
+START = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+def found(spark: SparkSession, settings: Settings, gaps: list[float], **stated: object) -> int:
+    """Bot days of one user whose events lie `gaps` seconds apart."""
+    moments = [START + timedelta(seconds=sum(gaps[: place + 1])) for place in range(len(gaps))]
+    made = [
+        {"row_number": n, "event_id": f"e{n}", "event_type": "view", "user_id": "u", "item_id": "i", "occurred_at": moment, **stated}
+        for n, moment in enumerate(moments)
+    ]
+    identified = events.add_identity(rows(spark, tables.RAW_EVENTS, *made))
+    return events.bot_days(identified, settings.events).count()
+
+
+def test_regular_hasty_and_endless_viewers_are_bots_and_people_are_not(spark: SparkSession, settings: Settings) -> None:
+    assert found(spark, settings, [30.0] * 80) == 1  # a clock
+    assert found(spark, settings, [0.5 + (n % 3) for n in range(80)]) == 1  # no dwell
+    assert found(spark, settings, [3.0 + (n % 7) for n in range(600)]) == 1  # more than a person looks at in an hour
+    assert found(spark, settings, [5.0 + (n * 37) % 90 for n in range(80)]) == 0
+    assert found(spark, settings, [30.0] * 20) == 0  # too few to say
+
+
+def test_the_lines_of_an_order_are_bought_at_one_moment_and_no_bot(spark: SparkSession, settings: Settings) -> None:
+    assert found(spark, settings, [0.0] * 80, event_type="purchase", order_id="r1", quantity=1) == 0
+    assert found(spark, settings, [0.0] * 80, event_type="purchase", quantity=1) == 0
