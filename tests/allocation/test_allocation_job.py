@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 import builders
 from promoloop import home, tables
+from promoloop.cli import why
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 
@@ -97,3 +98,19 @@ def test_a_floor_no_plan_can_meet_is_named(spark: SparkSession, settings_with: C
     shop(spark, settings)
     with pytest.raises(UserError, match=r"floor:promotion:p0:offers by 17"):
         allocate_promotions.run(spark, settings)
+
+
+def test_a_card_adds_up_to_what_the_plan_says(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
+    settings = settings_with("allocation.budget=100", 'allocation.limits=[{by="region", which="north", measure="offers", at_most=20}]')
+    shop(spark, settings)
+    allocate_promotions.run(spark, settings)
+    plan = tables.read(spark, settings, tables.ALLOCATIONS).orderBy(F.desc("margin"), "user_id").limit(2).collect()
+    for row in plan:
+        best, *others = why.cards_of(spark, settings, row["user_id"])
+        assert (best.promotion_id, best.value, best.cost) == (row["promotion_id"], row["value"], row["cost"])
+        assert best.reduced_value == pytest.approx(row["reduced_value"], abs=1e-6)
+        assert best.reduced_value - max(others[0].reduced_value, 0.0) == pytest.approx(row["margin"], abs=1e-6)
+    assert why.cards_of(spark, settings, "nobody") == []
+    other = settings_with("allocation.budget=100")
+    with pytest.raises(UserError, match="other limits than the settings now state: region:north:offers"):
+        why.cards_of(spark, other, "u000")

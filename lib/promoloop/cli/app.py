@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from promoloop import home, session, sources
-from promoloop.cli import consoles, jobs, live, loop, reporting, source, status, summary
+from promoloop.cli import consoles, jobs, live, loop, reporting, source, status, summary, why
 from promoloop.cli.run import StepError, StepInterruptedError, logs_folder, run_steps
 from promoloop.errors import UserError
 from promoloop.report import words
@@ -98,6 +98,20 @@ def truth(config: Config = None, assignments: Assignments = None) -> None:
     settings = load_for("shop", config, assignments)
     with opened(settings) as (console, spark):
         console.print(reporting.best_achievable(spark, settings))
+
+
+@app.command("why")
+def explain(
+    user: Annotated[str, typer.Argument(help="Raw id, as the source names the user, or pseudonym.")],
+    promotion: Annotated[str | None, typer.Option("--promotion", help="This one alone.")] = None,
+    source_name: SourceName = "shop",
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Say why a user gets what they get in the plan of run.as_of: value, what all that is scarce charges, the runner-up."""
+    settings = load_for(source_name, config, assignments)
+    with opened(settings) as (console, spark):
+        console.print(why.reasons(spark, settings, user, promotion, settings.report.currency))
 
 
 @app.command()

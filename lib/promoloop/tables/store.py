@@ -130,6 +130,8 @@ def merge(
     """
     spark = rows.sparkSession
     create(spark, settings, table)
+    if _version(spark, settings, table) == 0:  # created just now: there is nothing to merge with
+        return _write(rows, settings, table, enforce(rows, table).write.format("delta").mode("append"))
     enforce(rows, table).createOrReplaceTempView("_merged")
     on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in table.key)
     stated = [f"t.`{name}` = s.`{name}`" for name in table.column_names if columns is None or name in columns]
