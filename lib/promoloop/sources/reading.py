@@ -39,7 +39,7 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
 
     A stream takes each file once; `max_files` bounds a micro-batch.
     """
-    glob = f"{folder}/{files.files}" if files.files else folder
+    glob = f"{folder}/{_as_glob(files.files)}" if files.files else folder
     reader: DataStreamReader = spark.readStream if is_stream else spark.read  # type: ignore[assignment]
     if is_stream and max_files is not None:
         reader = reader.option("maxFilesPerTrigger", max_files)
@@ -59,6 +59,13 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
         F.col("_metadata.file_modification_time").alias("file_modified_at"),
         _position(F.xxhash64(place), F.col("_metadata.file_block_start")).alias("row_number"),
     )
+
+
+def _as_glob(pattern: str) -> str:
+    """`pattern` as it is, or, where it names one file, as a glob of that file: a stream takes folders and globs alone."""
+    if re.search(r"[*?\[{]", pattern) or "." not in pattern.rsplit("/", 1)[-1]:
+        return pattern
+    return re.sub(r"([^/])([^/]*)$", r"[\1]\2", pattern)
 
 
 def _relative(file_path: Column, folder: str) -> Column:

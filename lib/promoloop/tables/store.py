@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from datetime import date
 from pathlib import Path
+from threading import Lock
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -14,6 +15,7 @@ from promoloop.settings import Settings
 from promoloop.tables import lineage
 from promoloop.tables.table import Table
 
+_creating = Lock()
 _NOTE = "spark.databricks.delta.commitInfo.userMetadata"
 _OF_PERSONS = ("user_id", "record", "offer_id", "code", "text", "_rescued")
 
@@ -105,7 +107,8 @@ def create(spark: SparkSession, settings: Settings, table: Table) -> None:
     columns = ", ".join(f"`{column.name}` {column.type}{'' if table.is_nullable(column) else ' NOT NULL'}" for column in table.columns)
     clustering = f" CLUSTER BY ({', '.join(table.clustering)})" if table.clustering else ""
     statistics = f" TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(_measured(table))}')"
-    spark.sql(f"CREATE TABLE IF NOT EXISTS {address(settings, table)} ({columns}) USING delta{clustering}{statistics}")
+    with _creating:  # streams of one job may begin the same table at once
+        spark.sql(f"CREATE TABLE IF NOT EXISTS {address(settings, table)} ({columns}) USING delta{clustering}{statistics}")
 
 
 def _measured(table: Table) -> list[str]:
