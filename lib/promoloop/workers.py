@@ -13,4 +13,4 @@ from pyspark.daemon import manager
 PRELOADED = (numpy, pandas, pyarrow.compute, pyspark.sql.functions, pyspark.sql.pandas.serializers)
 
 if __name__ == "__main__":
-    manager()
+    manager()  # type: ignore[no-untyped-call]

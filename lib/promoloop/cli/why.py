@@ -86,7 +86,10 @@ def _sentences(found: list[Card], given: str | None, arm: str | None, currency: 
     best = found[0]
     if given is None:
         worth = f"the best, {best.promotion_id}, leaves {words.money(best.reduced_value, currency)}"
-        return [*said, f"no offer: {worth}" + ("" if best.reduced_value <= 0 or arm == "explore" else "; its limits were used up by others")]
+        return [
+            *said,
+            f"no offer: {worth}" + ("" if best.reduced_value <= 0 or arm == "explore" else "; its limits were used up by others"),
+        ]
     others = max((value for name, value in left.items() if name != given), default=0.0)
     rival = next((card.promotion_id for card in found if card.promotion_id != given and card.reduced_value == others), None)
     if others < 0 or rival is None:

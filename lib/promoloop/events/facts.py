@@ -96,7 +96,8 @@ def bot_days(identified: DataFrame, settings: EventsSettings) -> DataFrame:
     day = ("user_id", "occurred_on")
     moments = identified.where(F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull())
     busy = moments.groupBy(*day).count().where(F.col("count") >= settings.bot_min_events).select(*day)
-    act = F.when(F.col("event_type") == "purchase", F.coalesce("order_id", F.col("occurred_at").cast("string"))).otherwise(F.col("event_id"))
+    order = F.coalesce("order_id", F.col("occurred_at").cast("string"))
+    act = F.when(F.col("event_type") == "purchase", order).otherwise(F.col("event_id"))
     ordered = Window.partitionBy(*day).orderBy("occurred_at", "_act")
     gap = F.unix_micros("occurred_at") - F.lag(F.unix_micros("occurred_at")).over(ordered)
     rhythm = (

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy import sparse
 
-from promoloop.recommenders import arrays, topk
+from promoloop.recommenders import arrays
 from promoloop.recommenders.arrays import Histories
 
 _ROWS_PER_BLOCK = 256
@@ -46,13 +46,11 @@ def per_item(histories: DataFrame, count_items: int, neighbours: int) -> DataFra
     norms = _norms(histories, count_items)
 
     def strongest(block: pa.Table) -> pa.Table:
-        total = _unpacked(block, count_items)
         first = int(block["block"][0].as_py()) * _ROWS_PER_BLOCK
-        cosines = total / (norms[first : first + len(total), None] * norms[None, :] + _SHRINKAGE)
-        cosines[np.arange(len(total)), first + np.arange(len(total))] = 0
-        cosines[cosines <= 0] = -np.inf
-        best, values = topk.select(cosines.astype(np.float32), neighbours)
-        return _listed(first, best, values)
+        rows, columns, sums = _unpacked(block, count_items)
+        cosines = sums / (norms[first + rows] * norms[columns] + _SHRINKAGE)
+        kept = (columns != first + rows) & (cosines > 0)
+        return _strongest(first, min(_ROWS_PER_BLOCK, count_items - first), rows[kept], columns[kept], cosines[kept], neighbours)
 
     blocks = histories.mapInArrow(products, "block int, bytes binary")
     return blocks.groupBy("block").applyInArrow(strongest, SCHEMA)
@@ -78,36 +76,55 @@ def _norms(histories: DataFrame, count_items: int) -> NDArray[np.float32]:
 
 def _packed(total: sparse.csr_matrix) -> pa.RecordBatch:
     """Blocks of rows as bytes: row within the block (u2), column (i4), value (f4), one after the other."""
+    rows = sparse.csr_matrix(total)
     numbers, packed = [], []
-    coo = sparse.csr_matrix(total).tocoo()
-    block_of = coo.row // _ROWS_PER_BLOCK
-    for block in np.unique(block_of):
-        inside = block_of == block
-        row, column, value = coo.row[inside] % _ROWS_PER_BLOCK, coo.col[inside], coo.data[inside]
+    for block, start in enumerate(range(0, rows.shape[0], _ROWS_PER_BLOCK)):
+        ends = rows.indptr[start : start + _ROWS_PER_BLOCK + 1]
+        inside = slice(ends[0], ends[-1])
+        if inside.start == inside.stop:
+            continue
+        row = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
         numbers.append(block)
-        packed.append(row.astype("<u2").tobytes() + column.astype("<i4").tobytes() + value.astype("<f4").tobytes())
+        packed.append(
+            row.astype("<u2").tobytes() + rows.indices[inside].astype("<i4").tobytes() + rows.data[inside].astype("<f4").tobytes()
+        )
     return pa.record_batch([pa.array(numbers, pa.int32()), pa.array(packed, pa.binary())], names=["block", "bytes"])
 
 
-def _unpacked(block: pa.Table, count_items: int) -> NDArray[np.float64]:
-    """The block's sum over tasks, dense. Parts are summed in the order of their content: floats add up the same in every run."""
-    first = int(block["block"][0].as_py()) * _ROWS_PER_BLOCK
-    total = np.zeros((min(_ROWS_PER_BLOCK, count_items - first), count_items))
-    for part in sorted(block["bytes"].to_pylist()):
-        count = len(part) // 10
-        row = np.frombuffer(part, "<u2", count)
-        column = np.frombuffer(part, "<i4", count, 2 * count)
-        total[row, column] += np.frombuffer(part, "<f4", count, 6 * count)
-    return total
+def _unpacked(block: pa.Table, count_items: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """The block's sums over tasks: row within the block, column, sum, in that order.
+
+    Parts are summed in the order of their content: floats add up the same in every run.
+    """
+    parts = sorted(block["bytes"].to_pylist())
+    counts = [len(part) // 10 for part in parts]
+    row = np.concatenate([np.frombuffer(part, "<u2", count) for part, count in zip(parts, counts, strict=True)])
+    column = np.concatenate([np.frombuffer(part, "<i4", count, 2 * count) for part, count in zip(parts, counts, strict=True)])
+    value = np.concatenate([np.frombuffer(part, "<f4", count, 6 * count) for part, count in zip(parts, counts, strict=True)])
+    key = row.astype(np.int64) * count_items + column
+    order = np.argsort(key, kind="stable")
+    distinct, starts = np.unique(key[order], return_index=True)
+    sums = np.add.reduceat(value[order].astype(np.float64), starts)
+    return distinct // count_items, distinct % count_items, sums
 
 
-def _listed(first: int, best: NDArray[np.int64], values: NDArray[np.float32]) -> pa.Table:
-    rows, places = np.nonzero(best >= 0)
-    offsets = np.concatenate([[0], np.cumsum((best >= 0).sum(axis=1))]).astype(np.int32)
+def _strongest(
+    first: int,
+    count: int,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    most: int,
+) -> pa.Table:
+    """SCHEMA of `count` items from index `first` on: of each row the `most` columns of most weight; equal ones in order."""
+    order = np.lexsort((columns, -weights, rows))
+    rows, columns, weights = rows[order], columns[order], weights[order]
+    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < most
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=count))]).astype(np.int32)
     return pa.table(
         {
-            "item_index": pa.array(np.arange(first, first + len(best), dtype=np.int32)),
-            "neighbours": pa.ListArray.from_arrays(pa.array(offsets), pa.array(best[rows, places].astype(np.int32))),
-            "weights": pa.ListArray.from_arrays(pa.array(offsets), pa.array(values[rows, places])),
+            "item_index": pa.array(np.arange(first, first + count, dtype=np.int32)),
+            "neighbours": pa.ListArray.from_arrays(pa.array(offsets), pa.array(columns[kept].astype(np.int32))),
+            "weights": pa.ListArray.from_arrays(pa.array(offsets), pa.array(weights[kept].astype(np.float32))),
         }
     )

@@ -124,9 +124,7 @@ def append_once(rows: DataFrame, settings: Settings, table: Table, application: 
     return _write(rows, settings, table, writer.option("txnAppId", application).option("txnVersion", version))
 
 
-def merge(
-    rows: DataFrame, settings: Settings, table: Table, is_insert_only: bool = False, columns: Collection[str] | None = None
-) -> int:
+def merge(rows: DataFrame, settings: Settings, table: Table, is_insert_only: bool = False, columns: Collection[str] | None = None) -> int:
     """Insert rows with a new key and update the others (unless `is_insert_only`); return rows inserted or updated.
 
     `rows` must hold each key once. `columns`: those that `rows` say anything of; an update leaves the others as they are. None: all.
