@@ -25,6 +25,7 @@ def test_the_notebook_is_in_databricks_source_format_and_holds_no_logic() -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a whole cycle of the loop
 def test_the_notebook_runs_from_top_to_bottom(
     spark: SparkSession, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,7 +19,7 @@ def summary(facts: Facts, currency: str) -> RenderableType:
             "",
             _heading(f"Who gets what ({run.run_id})"),
             _offers(run, facts, look),
-            _arms(run),
+            _arms(run, look),
             "",
             _heading("Money"),
             _money(run, look),
@@ -50,12 +50,13 @@ def _offers(run: Run, facts: Facts, look: Look) -> Grid:
     grid.add_column("expected profit", justify="right")
     sent = {promotion: (users, value) for promotion, users, value in planned.by_promotion(run)}
     for (users, value), line in zip(sent.values(), planned.lines(run, facts), strict=True):
-        grid.add_row(words.short(line.promotion), words.count(users), *(cell.text for cell in line.cells), look.money(value))
+        amount = look.money(value) if users >= facts.k else "–"
+        grid.add_row(words.short(line.promotion), look.users(users), *(cell.text for cell in line.cells), amount)
     return grid
 
 
-def _arms(run: Run) -> Text:
-    held, explored = words.count(run.users_in("control")), words.count(run.users_in("explore"))
+def _arms(run: Run, look: Look) -> Text:
+    held, explored = look.users(run.users_in("control")), look.users(run.users_in("explore"))
     return Text(f"withheld by lot, to measure against: {held}; drawn at random, to learn from: {explored}", style="dim")
 
 
