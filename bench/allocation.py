@@ -29,9 +29,14 @@ from promoloop.allocation.problem import Problem
 from promoloop.allocation.scan import Question, answer
 from promoloop.settings import load
 
+_UNITS = dict.fromkeys(("violations", "matching_violations", "passes", "matching_passes"), "count") | {
+    "gap": "share", "matching_gap": "share", "seconds": "s", "matching_seconds": "s", "driver_mib": "MiB", "contest": "method",
+    "time_exponent": "exponent",
+}  # fmt: skip
+
 
 def say(name: str, value: object, **more: object) -> None:
-    print(json.dumps({"bench": "allocation", "figure": name, "value": value, **more}), flush=True)
+    print(json.dumps({"bench": "allocation", "figure": name, "value": value, "unit": _UNITS.get(name, "times"), **more}), flush=True)
 
 
 def rss_mib() -> float:

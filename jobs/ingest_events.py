@@ -50,11 +50,11 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     def keep(files: sources.Files, name: str) -> sources.Take:
         handle = keep_events if files.entity == "events" else keep_entities
         stream = sources.arrivals(spark, files, folder, max_files=settings.source.max_files)
-        return sources.take(stream, tables.checkpoint(settings, f"ingest/{name}"), lambda arrived, n: handle(arrived, files, name, n))
+        place = tables.checkpoint(settings, f"ingest/{name}")
+        return sources.take(stream, place, lambda arrived, n: handle(arrived, files, name, n), settings.source.every_seconds or None)
 
     named = [(files, f"{mapping.name}-{number}-{files.entity}") for number, files in enumerate(mapping.sets)]
-    for running in [keep(files, name) for files, name in named if sources.are_there(spark, files, folder)]:
-        running.wait()
+    sources.wait_for([keep(files, name) for files, name in named if sources.are_there(spark, files, folder)])
     rejected = written.pop("rejected")
     return Outcome(rows_in=sum(written.values()) + rejected, rows_out=sum(written.values()), rows_rejected=rejected, figures={**written})
 

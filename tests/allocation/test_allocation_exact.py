@@ -72,3 +72,25 @@ def test_the_plan_is_feasible_and_the_certificate_true(instance: tuple[Block, Pr
     assert own >= best - 1e-6
     assert proof.bound >= best - 1e-9
     assert proof.bound - own <= proof.gap * max(abs(proof.bound), 1e-12) + 1e-9
+
+
+def test_users_who_are_all_alike_share_what_there_is() -> None:
+    """40,000 equal users, five promotions worth 1 to 5, 70 of each and a cost of 1: 70 (1 + 2 + 3 + 4 + 5) is the most."""
+    count, promotions = 40_000, 5
+    value = np.tile(np.arange(1.0, promotions + 1)[:, None], (1, count // 4))
+    blocks = tuple(Block(n, value, np.ones_like(value), np.zeros(count // 4, np.int16)) for n in range(4))
+    stocks = [Resource(f"inventory:{p}", "count", 70.0, np.eye(promotions)[p]) for p in range(promotions)]
+    names = tuple(str(p) for p in range(promotions))
+    problem = Problem(names, (Resource("budget", "cost", 1000.5, np.ones(promotions)), *stocks))
+    proof = scheme.solve(LocalScan(blocks, 50), problem, Effort(band_users=3000, master_options=2000)).certificate
+    assert proof.objective >= 0.99 * 1050
+    assert 1050 <= proof.bound + 1e-9 <= 1.02 * 1050
+    assert (proof.use <= problem.right).all()
+
+
+@pytest.mark.parametrize("capacity", [0.0, 3.0])
+def test_nothing_worth_giving_is_a_plan_too(capacity: float) -> None:
+    block = Block(0, np.array([[-1.0, -2.0]]), np.ones((1, 2)), np.zeros(2, np.int16))
+    problem = Problem(("p",), (Resource("budget", "cost", capacity, np.ones(1)),))
+    proof = scheme.solve(LocalScan((block,)), problem, Effort()).certificate
+    assert (proof.objective, proof.bound, proof.gap) == (0.0, 0.0, 0.0)

@@ -1,8 +1,10 @@
 """Ingest and clean from files to verdicts, run twice, gated, and killed half-way."""
 
 import importlib.util
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 
 import pytest
@@ -178,6 +180,39 @@ def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(spark: Sp
     parquet = spark.read.parquet(*[str(path) for path in files if path.suffix == ".parquet" and "/events/" in str(path)])
     assert pseudonym not in {row["user_id"] for row in parquet.select("user_id").collect()}
     assert [path for path in files if path.suffix == ".json" and pseudonym in path.read_text()] == []
+
+
+def test_continuous_ingestion_takes_files_as_they_arrive(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
+    settings = settings_with("source.every_seconds=1")
+    landing = Path(settings.paths.landing)
+    shop_files.write_shop(landing)
+    shop_files.write(landing, "events", {"event_id": "e1"})
+    ended: list[Exception] = []
+
+    def follow() -> None:
+        try:
+            ingest.run(spark, settings)
+        except Exception as error:
+            ended.append(error)
+
+    def arrived() -> set[str]:
+        for query in spark.streams.active:
+            query.processAllAvailable()
+        return {row["event_id"] for row in tables.read_or_empty(spark, settings, tables.RAW_EVENTS).collect()}
+
+    running = Thread(target=follow)
+    running.start()
+    until = time.monotonic() + 120
+    while len(spark.streams.active) < 5 and time.monotonic() < until:  # one stream per entity
+        running.join(0.2)
+    assert arrived() == {"e1"}
+    shop_files.write(landing, "events", {"event_id": "e2"}, name="part-1")
+    assert arrived() == {"e1", "e2"}
+    for query in spark.streams.active:
+        query.stop()
+    running.join(60)
+    assert not running.is_alive()
+    assert ended == []
 
 
 def test_missing_source_is_one_clear_line(spark: SparkSession, settings: Settings) -> None:

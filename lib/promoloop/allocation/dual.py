@@ -13,7 +13,8 @@ from promoloop.allocation.pricing import Array, Block
 from promoloop.allocation.problem import Floats, Problem
 
 _COOLING = 0.25
-_STEPS = 30
+_STEPS = 40
+_REACH = 20.0  # temperatures' worth of an offer
 
 
 @dataclass(frozen=True)
@@ -80,17 +81,27 @@ def _covariance(sample: Sample, problem: Problem, share: Array) -> Floats:
     return covariance
 
 
+def typical_prices(block: Block, problem: Problem) -> Floats:
+    """1 / (typical use of each resource by one offer): turns money into a price."""
+    offered = np.isfinite(block.value)
+    mean_cost = np.abs(block.cost[offered]).mean(dtype=np.float64) if offered.any() else 1.0
+    per_cost, per_count = abs(problem.cost_form).max(1).toarray().ravel(), abs(problem.count_form).max(1).toarray().ravel()
+    return np.asarray(1.0 / np.maximum(per_cost * mean_cost + per_count, 1e-12))
+
+
 def solve(sample: Sample, problem: Problem, right: Floats, start: Floats, ceiling: Floats, coolest: float, hottest: float) -> Floats:
     """Prices in [0, ceiling] that minimise the smoothed dual at temperature `coolest` (money), from `hottest` downwards."""
+    unit = typical_prices(sample.block, problem)
     prices, temperature = np.clip(start, 0, ceiling), max(hottest, coolest)
     while True:
-        prices = _newton(sample, problem, right, prices, ceiling, temperature)
+        prices = _newton(sample, problem, right, prices, ceiling, unit, temperature)
         if temperature <= coolest:
             return prices
         temperature = max(temperature * _COOLING, coolest)
 
 
-def _newton(sample: Sample, problem: Problem, right: Floats, prices: Floats, ceiling: Floats, temperature: float) -> Floats:
+def _newton(sample: Sample, problem: Problem, right: Floats, prices: Floats, ceiling: Floats, unit: Floats, temperature: float) -> Floats:
+    """Newton's steps, each price moving by half of itself and a few temperatures at most: where all users agree there is no curvature."""
     here = smoothed(sample, problem, right, prices, temperature, True)
     for _ in range(_STEPS):
         assert here.hessian is not None
@@ -100,7 +111,8 @@ def _newton(sample: Sample, problem: Problem, right: Floats, prices: Floats, cei
             break
         hessian, gradient = here.hessian[np.ix_(free, free)], here.gradient[free]
         diagonal = np.diag(hessian)
-        damped = hessian + np.diag(1e-7 * diagonal + 1e-9 * max(float(diagonal.max()), 1e-300))
+        reach = prices[free] / 2 + _REACH * temperature * unit[free]
+        damped = hessian + np.diag(1e-7 * diagonal + 1e-9 * float(diagonal.max()) + np.abs(gradient) / reach + 1e-12)
         step = np.zeros(len(prices))
         step[free] = -np.linalg.solve(damped, gradient)
         if -(step @ here.gradient) < 1e-10 * abs(here.value) + 1e-12:

@@ -16,6 +16,7 @@ from promoloop.allocation.pricing import Array
 from promoloop.allocation.problem import Floats, Problem
 from promoloop.allocation.scan import Answer, Band
 
+_FILLED = 100_000  # options looked at to fill what room a plan leaves
 _HAIR = 1e-12  # relative: sums of doubles differ in the 16th digit with their order
 
 
@@ -77,10 +78,12 @@ def round_plan(
     option[users] = -1
     option[options.user[taken]] = options.promotion[taken]
     option[others] = np.where(kept[band.part[others]] > 0, favourite[others], -1)
+    value, use = fixed_value + float(options.value[taken].sum()), fixed_use + np.asarray(options.use[taken].sum(0)).ravel()
+    option, more_value, more_use = _filled(band, problem, reduced, option, problem.right - use)
     decision = Decision(
         prices,
-        fixed_value + float(options.value[taken].sum()),
-        fixed_use + np.asarray(options.use[taken].sum(0)).ravel(),
+        value + more_value,
+        use + more_use,
         band.number,
         band.row,
         option,
@@ -166,6 +169,31 @@ def _margins(options: _Options, prices: Floats) -> tuple[Array, Floats]:
     order = np.lexsort((-reduced, user))
     first = np.searchsorted(user[order], users)
     return users, reduced[order][first] - reduced[order][first + 1]
+
+
+def _filled(band: Band, problem: Problem, reduced: Floats, option: Array, room: Floats) -> tuple[Array, float, Floats]:
+    """Give what room is left to users of the band without an offer, least loss first; the options, and the value and use added."""
+    without = np.nonzero(option < 0)[0]
+    promotion, at = np.nonzero((band.value[:, without] > 0) & np.isfinite(reduced[:, without]))
+    order = np.lexsort((at, -reduced[promotion, without[at]], promotion))
+    of_promotion = np.arange(len(order)) - np.searchsorted(promotion[order], promotion[order])
+    order = order[of_promotion < _FILLED // len(problem.promotions)]
+    order = order[np.argsort(-reduced[promotion[order], without[at[order]]], kind="stable")]
+    promotion, user = promotion[order], without[at[order]]
+    key = band.cell[user].astype(np.int64) * len(problem.promotions) + promotion
+    cost = band.cost[promotion, user].astype(np.float64)
+    use = sp.csr_matrix(sp.diags_array(cost) @ sp.csr_matrix(problem.cost_form.T)[key] + sp.csr_matrix(problem.count_form.T)[key])
+    option, left, value = option.copy(), room - _HAIR * np.abs(problem.right), 0.0
+    for j in range(len(user)):
+        if option[user[j]] >= 0:
+            continue
+        own = slice(use.indptr[j], use.indptr[j + 1])
+        which, amount = use.indices[own], use.data[own]
+        if (amount <= left[which]).all():
+            left[which] -= amount
+            option[user[j]] = promotion[j]
+            value += float(band.value[promotion[j], user[j]])
+    return option, value, room - _HAIR * np.abs(problem.right) - left
 
 
 def _fits(fixed: Floats, options: _Options, taken: Array, problem: Problem) -> bool:

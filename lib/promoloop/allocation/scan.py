@@ -12,10 +12,14 @@ from promoloop.allocation.problem import Floats, Problem
 
 @dataclass(frozen=True)
 class Question:
-    """Prices to try, and the margin below which a user counts as undecided at them and is sent to the driver."""
+    """Prices to try, and the margin up to which a user counts as undecided at them and is sent to the driver.
+
+    `share` of a block's users are sent at the most: where all are tied, the driver sees a part of them.
+    """
 
     prices: Floats
     margin: float
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,11 @@ def answer(block: Block, problem: Problem, question: Question, parts: int) -> An
     choices = choose(block, *problem.unit_prices(question.prices))
     part = part_of(block.users, parts)
     everyone = total(block, choices.option, problem, question.prices, part, parts)
-    open_users = np.nonzero(choices.best - choices.second < question.margin)[0]
+    margin = choices.best - choices.second
+    open_users = np.nonzero(margin <= question.margin)[0]
+    most = int(np.ceil(question.share * block.users))
+    if len(open_users) > most:
+        open_users = np.sort(open_users[np.argsort(margin[open_users], kind="stable")[:most]])
     if len(open_users):
         option = choices.option.copy()
         option[open_users] = -1

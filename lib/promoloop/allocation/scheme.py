@@ -26,6 +26,7 @@ from promoloop.errors import UserError
 
 _PATIENCE = 3  # passes without progress after which the gap is what whole users leave, not what prices can mend
 _PROGRESS = 1e-7  # relative
+_CROWDED = 3  # times the users wanted, before a block sends only its most nearly tied
 _SETTLED = 0.02  # share of the gap that better prices could still close; the rest is what whole users leave
 
 
@@ -67,7 +68,8 @@ def solve(scan: Scan, problem: Problem, effort: Effort, clock: Callable[[], floa
     proven: list[float] = []
     while passes < effort.max_passes:
         started = clock()
-        answers = scan.price(problem, [Question(p, _margin(sample, problem, p, scan.users, effort.band_users)) for p in candidates])
+        share = min(1.0, _CROWDED * effort.band_users / max(scan.users, 1))
+        answers = scan.price(problem, [Question(p, _margin(sample, problem, p, scan.users, effort.band_users), share) for p in candidates])
         seconds += clock() - started
         passes += 1
         bounds = [a.surplus + float(p @ problem.right) for a, p in zip(answers, candidates, strict=True)]
@@ -75,7 +77,7 @@ def solve(scan: Scan, problem: Problem, effort: Effort, clock: Callable[[], floa
         answer, prices = answers[which], candidates[which]
         if bounds[which] < bound:
             bound = bounds[which]
-        penalty = np.minimum(4 * prices + scale * _typical(sample, problem), ceiling)
+        penalty = np.minimum(4 * prices + scale * dual.typical_prices(sample, problem), ceiling)
         unit = max(abs(bound), 1e-12)
         decision, mixture = round_plan(answer, problem, prices, penalty, effort, effort.gap * unit / 4, passes == effort.max_passes)
         if decision is not None and (best is None or decision.objective > best.objective):
@@ -101,17 +103,9 @@ def _scale(sample: Block) -> float:
     return float(best[best > 0].mean()) if (best > 0).any() else 1.0
 
 
-def _typical(sample: Block, problem: Problem) -> Floats:
-    """1 / (typical use of each resource by one offer): turns money into a price."""
-    offered = np.isfinite(sample.value)
-    mean_cost = np.abs(sample.cost[offered]).mean(dtype=np.float64) if offered.any() else 1.0
-    per_cost, per_count = abs(problem.cost_form).max(1).toarray().ravel(), abs(problem.count_form).max(1).toarray().ravel()
-    return np.asarray(1.0 / np.maximum(per_cost * mean_cost + per_count, 1e-12))
-
-
 def _ceilings(sample: Block, problem: Problem, scale: float) -> Floats:
     """Prices at which any resource is too dear: a hundred typical values for one offer's use."""
-    return 100 * max(scale, float(np.abs(sample.value[np.isfinite(sample.value)]).max(initial=0.0))) * _typical(sample, problem)
+    return 100 * max(scale, float(np.abs(sample.value[np.isfinite(sample.value)]).max(initial=0.0))) * dual.typical_prices(sample, problem)
 
 
 def _margin(sample: Block, problem: Problem, prices: Floats, users: int, wanted: int) -> float:

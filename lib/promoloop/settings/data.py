@@ -10,6 +10,7 @@ class SourceSettings(Section):
 
     name: str = Field(description="Stem of a mapping file in conf/sources, or a path to one")
     path: str | None = Field(default=None, description="Folder of the source's files; default: the package's own, else paths.landing")
+    every_seconds: int = Field(default=0, ge=0, description="How often ingestion looks for new files until it is stopped; 0: once")
     max_files: int = Field(default=1000, ge=1, description="Most files of one take, so that a backlog is worked off in pieces")
 
 

@@ -5,7 +5,7 @@ from promoloop.sources.columns import read_columns, records_schema, redact
 from promoloop.sources.entities import add_is_key_reused, as_rejected, keep_current
 from promoloop.sources.mapping import ENTITIES, Files, Mapping, list_mappings, load_mapping
 from promoloop.sources.reading import are_there, arrivals
-from promoloop.sources.stream import Take, take
+from promoloop.sources.stream import Take, take, wait_for
 
 __all__ = [
     "ENTITIES",
@@ -25,4 +25,5 @@ __all__ = [
     "records_schema",
     "redact",
     "take",
+    "wait_for",
 ]

@@ -1,7 +1,7 @@
 """Take what is new from a stream, exactly once: a checkpoint remembers what was taken, a handler's writes name the take."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.errors import StreamingQueryException
@@ -21,10 +21,10 @@ class Take:
     query: StreamingQuery
     errors: list[UserError] = field(default_factory=list)
 
-    def wait(self) -> None:
-        """Wait for the end. Raises the handler's UserError as it was, not wrapped in a traceback of the JVM."""
+    def wait(self, seconds: int | None = None) -> None:
+        """Wait for the end, at most `seconds`. Raises the handler's UserError as it was, not wrapped in a traceback of the JVM."""
         try:
-            self.query.awaitTermination()
+            self.query.awaitTermination(seconds)
         except StreamingQueryException as error:
             if self.errors:
                 raise self.errors[0] from None
@@ -51,3 +51,16 @@ def take(stream: DataFrame, checkpoint: str, handle: Handler, every_seconds: int
     writer = stream.writeStream.option("checkpointLocation", checkpoint).foreachBatch(guarded)
     writer = writer.trigger(availableNow=True) if every_seconds is None else writer.trigger(processingTime=f"{every_seconds} seconds")
     return Take(writer.start(), errors)
+
+
+def wait_for(takes: Sequence[Take]) -> None:
+    """Wait for the end of all; the first that fails stops the others. Raises as `Take.wait`."""
+    try:
+        while any(one.query.isActive for one in takes):
+            for one in takes:
+                one.wait(1)
+        for one in takes:
+            one.wait()
+    finally:
+        for one in takes:
+            one.query.stop()
