@@ -74,6 +74,7 @@ def test_the_plan_is_feasible_and_the_certificate_true(instance: tuple[Block, Pr
     assert proof.bound - own <= proof.gap * max(abs(proof.bound), 1e-12) + 1e-9
 
 
+@pytest.mark.slow
 def test_users_who_are_all_alike_share_what_there_is() -> None:
     """40,000 equal users, five promotions worth 1 to 5, 70 of each and a cost of 1: 70 (1 + 2 + 3 + 4 + 5) is the most."""
     count, promotions = 40_000, 5
