@@ -66,6 +66,7 @@ def _local(settings: Settings) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
+        "spark.buffer.pageSize": "2m",  # else 64 MB for every sort and aggregate of every small task: hundreds of full collections
         # plans of models are megabytes of text, written anew at every stage of every query, and kept for a page nobody opens
         "spark.sql.maxPlanStringLength": "4000",
         "spark.sql.ui.retainedExecutions": "20",
