@@ -1,5 +1,7 @@
 """Regressions against rows made with known coefficients, and the ledger read as experiments."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,14 +56,14 @@ def test_the_ledger_is_a_series_of_experiments(spark: SparkSession) -> None:
     """Planned 0.8 : 0.2; explorers drew p, r or none with 0.02 each; a past campaign's explored share its controls."""
     ids = "offer_id string, run_id string, promotion_id string, arm string, is_sent boolean, propensity double"
     schema = f"{ids}, valid_from_at timestamp, valid_until_at timestamp"
-    day = pd.Timestamp("2026-01-01")
+    day = datetime(2026, 1, 1)
     rows = [
         ("1", "own", "p", "treatment", True, 0.8), ("2", "own", "p", "control", False, 0.2),
         ("3", "own", "p", "explore", True, 0.02), ("4", "own", "r", "explore", True, 0.02), ("5", "own", None, "explore", False, 0.02),
         ("6", "past", "q", "treatment", True, 0.5), ("7", "past", "q", "explore", True, 0.1), ("8", "past", "q", "control", False, 0.4),
         ("9", "targeted", "q", "treatment", True, None),
     ]  # fmt: skip
-    offers = spark.createDataFrame([(*row, day, day + pd.Timedelta(days=7)) for row in rows], schema)
+    offers = spark.createDataFrame([(*row, day, day + timedelta(days=7)) for row in rows], schema)
     found = {row.offer_id: row for row in decisions.add_assignment(offers).collect()}
     assert found["1"].e == found["2"].e == pytest.approx(0.8)
     assert found["5"].promotion_id in ("p", "r")
