@@ -122,10 +122,14 @@ def _nearly_tied(band: Band, problem: Problem, reduced: Floats, favourite: Array
     users = np.nonzero(is_option.any(0))[0]
     is_option[favourite[users] + 1, users] = True
     user, promotion = np.nonzero(is_option[1:].T)
-    value, cost = band.value[promotion, user].astype(np.float64), band.cost[promotion, user].astype(np.float64)
+    return _Options(user, promotion, band.value[promotion, user].astype(np.float64), _use_of(band, problem, user, promotion))
+
+
+def _use_of(band: Band, problem: Problem, user: Array, promotion: Array) -> sp.csr_matrix:
+    """Signed use of each resource by giving each `promotion` to the `user` (place in the band) beside it: one row a pair."""
     key = band.cell[user].astype(np.int64) * len(problem.promotions) + promotion
-    by_cost, by_count = sp.csr_matrix(problem.cost_form.T)[key], sp.csr_matrix(problem.count_form.T)[key]
-    return _Options(user, promotion, value, sp.csr_matrix(sp.diags_array(cost) @ by_cost + by_count))
+    cost = sp.diags_array(band.cost[promotion, user].astype(np.float64))
+    return sp.csr_matrix(cost @ sp.csr_matrix(problem.cost_form.T)[key] + sp.csr_matrix(problem.count_form.T)[key])
 
 
 def _with_choices(answer: Answer, problem: Problem, users: Array, favourite: Array) -> tuple[Floats, Floats]:
@@ -135,9 +139,7 @@ def _with_choices(answer: Answer, problem: Problem, users: Array, favourite: Arr
     if len(users):
         chosen = favourite[users]
         np.add.at(value, band.part[users], band.value[chosen, users].astype(np.float64))
-        key = band.cell[users].astype(np.int64) * len(problem.promotions) + chosen
-        cost = sp.diags_array(band.cost[chosen, users].astype(np.float64))
-        spent = sp.csr_matrix(cost @ sp.csr_matrix(problem.cost_form.T)[key] + sp.csr_matrix(problem.count_form.T)[key])
+        spent = _use_of(band, problem, users, chosen)
         into = sp.csr_matrix((np.ones(len(users)), (band.part[users], np.arange(len(users)))), (len(value), len(users)))
         use += (into @ spent).toarray()
     return value, use
@@ -180,10 +182,9 @@ def _filled(band: Band, problem: Problem, reduced: Floats, option: Array, room: 
     order = order[of_promotion < _FILLED // len(problem.promotions)]
     order = order[np.argsort(-reduced[promotion[order], without[at[order]]], kind="stable")]
     promotion, user = promotion[order], without[at[order]]
-    key = band.cell[user].astype(np.int64) * len(problem.promotions) + promotion
-    cost = band.cost[promotion, user].astype(np.float64)
-    use = sp.csr_matrix(sp.diags_array(cost) @ sp.csr_matrix(problem.cost_form.T)[key] + sp.csr_matrix(problem.count_form.T)[key])
-    option, left, value = option.copy(), room - _HAIR * np.abs(problem.right), 0.0
+    use = _use_of(band, problem, user, promotion)
+    start = room - _HAIR * np.abs(problem.right)
+    option, left, value = option.copy(), start.copy(), 0.0
     for j in range(len(user)):
         if option[user[j]] >= 0:
             continue
@@ -193,7 +194,7 @@ def _filled(band: Band, problem: Problem, reduced: Floats, option: Array, room: 
             left[which] -= amount
             option[user[j]] = promotion[j]
             value += float(band.value[promotion[j], user[j]])
-    return option, value, room - _HAIR * np.abs(problem.right) - left
+    return option, value, start - left
 
 
 def _fits(fixed: Floats, options: _Options, taken: Array, problem: Problem) -> bool:
