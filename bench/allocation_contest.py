@@ -97,13 +97,13 @@ def subgradient(block: Block, problem: Problem, seconds: float) -> tuple[Plan, f
     prices, best, kept, length, since = np.zeros(len(problem.right)), np.inf, None, 1.5, 0
     end = time.perf_counter() + seconds
     for _ in range(300):
-        choices = choose(block, *problem.unit_prices(prices))
-        users = np.nonzero(choices.option >= 0)[0]
-        option = choices.option[users]
+        choices = choose(block, problem, prices)
+        users = np.nonzero(choices.option[0] >= 0)[0]
+        option = choices.option[0, users]
         cost = np.bincount(option, block.cost[option, users].astype(float), len(problem.promotions)).astype(float)
         count = np.bincount(option, minlength=len(problem.promotions)).astype(float)
         slope = problem.right - problem.use(cost[None], count[None])
-        bound = float(choices.best.sum(dtype=np.float64) + prices @ problem.right)
+        bound = float(choices.surplus.sum(dtype=np.float64) + prices @ problem.right)
         since += 1
         if bound < best:
             best, kept, since = bound, prices, 0
@@ -152,8 +152,8 @@ def pdlp(block: Block, problem: Problem, seconds: float) -> tuple[Plan, float]:
     if result.solve_log.termination_reason != solve_log_pb2.TERMINATION_REASON_OPTIMAL:
         raise TimeoutError("not solved in time")
     y = np.maximum(-np.asarray(result.dual_solution)[: len(problem.right)], 0)
-    choices = choose(block, *problem.unit_prices(y))
-    bound = float(choices.best.sum(dtype=np.float64) + y @ problem.right)
+    choices = choose(block, problem, y)
+    bound = float(choices.surplus.sum(dtype=np.float64) + y @ problem.right)
     return rounded(block, problem, np.asarray(result.primal_solution).reshape(block.value.shape)), bound
 
 

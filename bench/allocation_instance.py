@@ -62,6 +62,7 @@ def scan(spark: SparkSession, users: int, promotions: int, folder: Path) -> Bloc
                 ids = [f"u{number}-{i}" for i in range(one.users)]
                 row = {"number": number, "users": one.users, "user_ids": ids, "fault": None}
                 row |= {"value": one.value.tobytes(), "cost": one.cost.tobytes(), "cell": one.cell.tobytes()}
+                row["most"] = np.ones(one.users, np.int8).tobytes()
                 yield pa.RecordBatch.from_pylist([row], _SCHEMA)
 
     count = len(each)
@@ -73,6 +74,6 @@ def scan(spark: SparkSession, users: int, promotions: int, folder: Path) -> Bloc
 
 _SCHEMA = pa.schema(
     [("number", pa.int32()), ("users", pa.int32()), ("user_ids", pa.list_(pa.string()))]
-    + [(name, pa.binary()) for name in ("value", "cost", "cell")]
+    + [(name, pa.binary()) for name in ("value", "cost", "cell", "most")]
     + [("fault", pa.string())]
 )

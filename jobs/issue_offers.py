@@ -1,9 +1,9 @@
-"""allocations, allocation_resources, offer_scores, promotions -> offers, channel files."""
+"""allocations, allocation_resources, offer_scores, promotions, past_offers -> offers, channel files."""
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from promoloop import launch, privacy, tables
+from promoloop import allocation, launch, privacy, tables
 from promoloop.execution import channels, issuing
 from promoloop.launch import Outcome
 from promoloop.settings import Settings
@@ -18,7 +18,10 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     promotions = tables.read(spark, settings, tables.PROMOTIONS)
     issued = tables.exists(spark, settings, tables.OFFERS)
     decided = tables.read(spark, settings, tables.OFFERS).where(own) if issued else spark.createDataFrame([], tables.OFFERS.schema)
-    decisions = issuing.assign(allocations, scores, resources, run_id, settings.execution)
+    ledgers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
+    lately = allocation.recent(ledgers, promotions, as_of, settings.allocation)
+    free = allocation.applied(scores, promotions, lately, settings.allocation)
+    decisions = issuing.assign(allocations, scores, free, resources, run_id, settings.execution)
     key = privacy.load_key(settings)
     offers = issuing.to_offers(decisions, promotions, run_id, as_of, settings.offers.horizon_days, key, decided)
     written = tables.merge(offers, settings, tables.OFFERS, is_insert_only=True)

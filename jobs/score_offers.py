@@ -18,10 +18,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     promotions = tables.read(spark, settings, tables.PROMOTIONS)
     events = tables.read(spark, settings, tables.EVENTS)
     segments = tables.read(spark, settings, tables.USER_PROFILES).where(F.col("as_of_on") == F.lit(as_of))
-    offers = spark.createDataFrame([], tables.OFFERS.schema)
-    for ledger in (tables.PAST_OFFERS, tables.OFFERS):
-        if tables.exists(spark, settings, ledger):
-            offers = offers.unionByName(tables.read(spark, settings, ledger))
+    offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     before = F.lit(as_of).cast("timestamp")
     offers = offers.where(F.col("valid_from_at") < before)  # a rerun must not learn from its own plan
     shop = Shop(users, items, promotions, log.known(events, items, offers, before, settings.offers.assumed_margin))

@@ -60,7 +60,7 @@ def test_planned_users_are_treated_or_withheld_and_explorers_never_planned(
 ) -> None:
     plan = scores.where("promotion_id = 'p2'").withColumn("run_id", F.lit(RUN))
     own = settings.execution
-    decisions = issuing.assign(plan, scores, _resources(spark, budget=1e9), RUN, own).cache()
+    decisions = issuing.assign(plan, scores, scores, _resources(spark, budget=1e9), RUN, own).cache()
     by_arm = decisions.groupBy("arm").agg(F.count("*").alias("n"), F.avg("propensity").alias("q"), F.max("is_sent").alias("sent"))
     counts: dict[str, Row] = {row.arm: row for row in by_arm.collect()}
     assert decisions.count() == decisions.select("user_id").distinct().count() == 4000

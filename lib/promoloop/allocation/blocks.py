@@ -21,8 +21,8 @@ from promoloop.allocation.rounding import Decision
 from promoloop.allocation.scan import Answer, Question, answer, head, join, part_of, stack
 from promoloop.errors import UserError
 
-_DOUBLES_UP_TO = 5_000_000  # (user, promotion) pairs; beyond, blocks hold floats
 _PARTS = 1000  # pieces that totals are split into, over all blocks
+_BLOCK = ("number", "value", "cost", "cell", "most")
 _PLANNED = "user_id string, promotion_id string, value double, cost double, reduced_value double, runner_up_id string, margin double"
 
 
@@ -36,22 +36,17 @@ class BlockScan:
     order: dict[int, int]
     parts: int
 
-    @classmethod
-    def of(cls, values: DataFrame, promotions: tuple[str, ...], users: int, block_users: int, scratch: str) -> "BlockScan":
-        """Pack `values` (user_id, promotion_id, value, cost, cell) into blocks under the folder `scratch`.
-
-        `users`: about how many there are. Raises UserError naming a row whose value or cost is no number.
-        """
-        layout = Layout(max(1, -(-users // block_users)), promotions, users * len(promotions) <= _DOUBLES_UP_TO)
-        numbers = values.sparkSession.createDataFrame(list(enumerate(promotions)), "promotion int, promotion_id string")
+    @staticmethod
+    def write(values: DataFrame, layout: Layout, scratch: str) -> None:
+        """Pack `values` (user_id, promotion_id, value, cost, cell, most) into blocks under the folder `scratch`."""
+        numbers = values.sparkSession.createDataFrame(list(enumerate(layout.names)), "promotion int, promotion_id string")
         packed = packing.pack(values.join(F.broadcast(numbers), "promotion_id"), layout)
         options = {"compression": "none", "parquet.enable.dictionary": "false"}
         packed.write.mode("overwrite").options(**options).parquet(scratch)
-        return cls.opened(values.sparkSession, layout, scratch)
 
     @classmethod
     def opened(cls, spark: SparkSession, layout: Layout, scratch: str) -> "BlockScan":
-        """Blocks packed before."""
+        """Blocks written before. Raises UserError naming a row whose value or cost is no number."""
         packed = spark.read.schema(packing.SCHEMA).parquet(scratch)
         found = sorted(packed.select("number", "users", "fault").collect())
         faults = sorted(row["fault"] for row in found if row["fault"])
@@ -71,17 +66,22 @@ class BlockScan:
         share = min(1.0, users / max(self.users, 1))
         return stack(self._from_each(lambda block: head(block, share)))
 
+    def users_by_cell(self, cells: int) -> Floats:
+        """How many users there are of each kind."""
+        return np.sum(self._from_each(lambda block: np.bincount(block.cell, minlength=cells)), axis=0).astype(np.float64)
+
     def plan(self, problem: Problem, decision: Decision) -> DataFrame:
-        """The users who get an offer: user_id, promotion_id, value, cost, reduced_value, runner_up_id, margin; grain: user."""
+        """The offers given: user_id, promotion_id, value, cost, reduced_value, runner_up_id, margin; grain: (user, promotion)."""
         layout, order, parts = self.layout, self.order, self.parts
 
         def planned(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
                 for i, block in enumerate(_blocks(batch, layout)):
                     option = option_of(block, problem, decision, parts, order[block.number])
-                    yield _rows(batch.column("user_ids")[i].values, block, option, problem, decision.prices)
+                    for slot in range(len(option)):
+                        yield _rows(batch.column("user_ids")[i].values, block, option, slot, problem, decision.prices)
 
-        return self.packed.select("number", "user_ids", "value", "cost", "cell").mapInArrow(planned, _PLANNED)
+        return self.packed.select("user_ids", *_BLOCK).mapInArrow(planned, _PLANNED)
 
     def _from_each(self, ask: Callable[[Block], Any]) -> list[Any]:
         """What `ask` says of every block, in order of their numbers."""
@@ -92,40 +92,42 @@ class BlockScan:
                 for block in _blocks(batch, layout):
                     yield pa.RecordBatch.from_pydict({"number": pa.array([block.number], pa.int32()), "said": [pickle.dumps(ask(block))]})
 
-        said = self.packed.select("number", "value", "cost", "cell").mapInArrow(asked, "number int, said binary").toArrow()
+        said = self.packed.select(*_BLOCK).mapInArrow(asked, "number int, said binary").toArrow()
         return [pickle.loads(one.as_buffer()) for one in said.sort_by("number")["said"]]
 
 
 def option_of(block: Block, problem: Problem, decision: Decision, parts: int, place: int) -> Array:
-    """What each user of the block at `place` in the order of blocks gets (-1: nothing)."""
-    option = choose(block, *problem.unit_prices(decision.prices)).option
-    option[np.isin(part_of(block.users, parts) + place * parts, decision.dropped)] = -1
+    """What each user of the block at `place` in the order of blocks gets: slots x users (-1: nothing)."""
+    option = choose(block, problem, decision.prices).option
+    option[:, np.isin(part_of(block.users, parts) + place * parts, decision.dropped)] = -1
     own = decision.number == block.number
-    option[decision.row[own]] = decision.option[own]
+    option[:, decision.row[own]] = decision.option[:, own]
     return option
 
 
 def _blocks(batch: pa.RecordBatch, layout: Layout) -> Iterator[Block]:
-    number, value, cost, cell = (batch.column(name) for name in ("number", "value", "cost", "cell"))
+    number, *arrays = (batch.column(name) for name in _BLOCK)
     for i in range(batch.num_rows):
-        yield unpacked(number[i].as_py(), value[i].as_buffer(), cost[i].as_buffer(), cell[i].as_buffer(), layout)
+        yield unpacked(number[i].as_py(), *(array[i].as_buffer() for array in arrays), layout=layout)
 
 
-def _rows(user_ids: pa.Array, block: Block, option: Array, problem: Problem, prices: Floats) -> pa.RecordBatch:
-    """The rows of `plan` of one block."""
-    given = np.nonzero(option >= 0)[0]
-    chosen, here, cell = option[given], np.arange(len(given)), block.cell[given]
-    per_cost, per_count = problem.unit_prices(prices)
-    value, cost = block.value[:, given].astype(np.float64), block.cost[:, given].astype(np.float64)
-    reduced = np.vstack([value - per_cost[cell].T * cost - per_count[cell].T, np.zeros(len(given))])
+def _rows(user_ids: pa.Array, block: Block, option: Array, slot: int, problem: Problem, prices: Floats) -> pa.RecordBatch:
+    """The rows of `plan` of one block and slot; the runner-up is what the user could get beside their other offers."""
+    given = np.nonzero(option[slot] >= 0)[0]
+    chosen, here, part = option[slot, given], np.arange(len(given)), block.only(given)
+    value, cost = part.value[chosen, here].astype(np.float64), part.cost[chosen, here].astype(np.float64)
+    reduced = np.vstack([part.reduced(problem, prices), np.zeros(len(given))])
     own = reduced[chosen, here]
     reduced[chosen, here] = -np.inf
+    for other in np.delete(option[:, given], slot, 0):
+        taken = (problem.group_of[:, None] == problem.group_of[other]) & (other >= 0)
+        reduced[:-1][taken] = -np.inf
     names = pa.array([*problem.promotions, None], pa.string())
     columns = [
         user_ids.take(pa.array(given)),
         names.take(pa.array(chosen)),
-        pa.array(value[chosen, here]),
-        pa.array(cost[chosen, here]),
+        pa.array(value),
+        pa.array(cost),
         pa.array(own),
         names.take(pa.array(reduced.argmax(0) if len(given) else given)),
         pa.array(own - reduced.max(0, initial=-np.inf)),

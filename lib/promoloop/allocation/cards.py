@@ -8,9 +8,7 @@ are settled otherwise.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from promoloop.allocation.problem import Problem
-from promoloop.errors import UserError
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,19 +26,21 @@ class Card:
         return self.value - sum(self.charges.values())
 
 
-def cards(problem: Problem, prices: Mapping[str, float], offered: Sequence[tuple[str, float, float]], cell: int = 0) -> list[Card]:
-    """A card for each (promotion_id, value, cost) that one user of `cell` may get, the best first.
+def cell_of(described: Sequence[Mapping[str, Any]], user: Mapping[str, Any]) -> str:
+    """The name of the user's cell in the plan that `described` (its rows of allocation_resources) tells of."""
+    kinds = next((row["kinds"] for row in described if row["resource"] == "plan"), None) or []
+    return "/".join(str(user[kind]) for kind in kinds) or "all"
 
-    `prices` by resource. Raises UserError where the plan they come from had other resources than `problem`.
-    """
-    names = {resource.name for resource in problem.resources}
-    if names != set(prices):
-        odd = sorted(names ^ set(prices))
-        raise UserError(f"the plan was made with other limits than the settings now state: {', '.join(odd[:3])}")
+
+def cards(described: Sequence[Mapping[str, Any]], offered: Sequence[tuple[str, float, float]], cell: str = "all") -> list[Card]:
+    """A card for each (promotion_id, value, cost) that one user of `cell` may get, the best first."""
     made = []
     for promotion_id, value, cost in offered:
-        column = [cell * len(problem.promotions) + problem.promotions.index(promotion_id)]
-        use = (problem.cost_form[:, column] * cost + problem.count_form[:, column]).toarray().ravel()
-        charged = {r.name: float(prices[r.name] * u) for r, u in zip(problem.resources, use, strict=True) if prices[r.name] * u != 0}
+        charged = {}
+        for row in described:
+            weight = (row["by_promotion"] or {}).get(promotion_id, 0.0) * (1.0 if row["by_cell"] is None else row["by_cell"].get(cell, 0.0))
+            use = weight * (cost if row["quantity"] == "cost" else 1.0) * (-1.0 if row["is_floor"] else 1.0)
+            if row["resource"] != "plan" and use * row["shadow_price"] != 0:
+                charged[row["resource"]] = use * row["shadow_price"]
         made.append(Card(promotion_id, value, cost, charged))
     return sorted(made, key=lambda card: (-card.reduced_value, card.promotion_id))

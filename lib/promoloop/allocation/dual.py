@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from promoloop.allocation import several
 from promoloop.allocation.pricing import Array, Block
 from promoloop.allocation.problem import Floats, Problem
 
@@ -38,13 +39,18 @@ def smoothed(sample: Sample, problem: Problem, right: Floats, prices: Floats, te
     """Evaluate the smoothed dual of the users of `sample` with right-hand sides `right`."""
     block, weight = sample.block, sample.weight
     kind = block.value.dtype
-    per_cost, per_count = (unit.astype(kind) for unit in problem.unit_prices(prices))
-    reduced = block.value - per_cost[block.cell].T * block.cost - per_count[block.cell].T
-    peak = np.maximum(reduced.max(0), 0)
-    share = np.exp((reduced - peak) / kind.type(temperature))
-    total = share.sum(0) + np.exp(-peak / kind.type(temperature))
-    share /= total
-    value = float(weight @ peak + temperature * (weight @ np.log(total)) + prices @ right)
+    if problem.offers_per_user > 1:
+        worth, share = several.partition(block.reduced(problem, prices), block.most_of(problem), problem, temperature)
+        value = float(weight @ worth + prices @ right)
+        share = share.astype(kind)
+    else:
+        per_cost, per_count = (unit.astype(kind) for unit in problem.unit_prices(prices))
+        reduced = block.value - per_cost[block.cell].T * block.cost - per_count[block.cell].T
+        peak = np.maximum(reduced.max(0), 0)
+        share = np.exp((reduced - peak) / kind.type(temperature))
+        total = share.sum(0) + np.exp(-peak / kind.type(temperature))
+        share /= total
+        value = float(weight @ peak + temperature * (weight @ np.log(total)) + prices @ right)
     cells = len(problem.cells)
     count = _by_cell(share * weight.astype(kind), block.cell, cells)
     cost = _by_cell(share * block.cost * weight.astype(kind), block.cell, cells)
@@ -60,14 +66,26 @@ def _by_cell(terms: Array, cell: Array, cells: int) -> Floats:
 
 
 def _covariance(sample: Sample, problem: Problem, share: Array) -> Floats:
-    """Sum over users of the covariance of what each uses; users whose choice is certain add nothing and are left out."""
-    certain = np.maximum(share.max(0), 1 - share.sum(0)) > 1 - 1e-6
-    users = np.nonzero(~certain)[0]
-    chance, cell, root = share[:, users], sample.block.cell[users], np.sqrt(sample.weight[users]).astype(share.dtype)
+    """Sum over users of the covariance of what each uses; users whose choice is certain add nothing and are left out.
+
+    Of one offer a user takes the covariance of the choices is diag(s) - s s'. Of several it is approximated by diag(d) - d d' / (sum of
+    d + e) with the variances d = s (1 - s) and e, about that of how many are taken: each row then adds up to what is free in the number.
+    """
+    if problem.offers_per_user == 1:
+        users = np.nonzero(np.maximum(share.max(0), 1 - share.sum(0)) <= 1 - 1e-6)[0]
+        chance, part = share[:, users], np.ones(len(users))
+    else:
+        variance = share * (1 - share)
+        users = np.nonzero(variance.max(0) > 1e-6)[0]
+        chance, most = variance[:, users], sample.block.most_of(problem)[users]
+        taken = share[:, users].sum(0)
+        part = 1 / (chance.sum(0) + np.maximum(most - taken, 0) * taken / most)
+    weight, cell = sample.weight[users], sample.block.cell[users]
+    root = np.sqrt(weight * part).astype(share.dtype)
     costly = chance * sample.block.cost[:, users]
     cells, promotions = len(problem.cells), len(problem.promotions)
-    count, cost = _by_cell(chance * root**2, cell, cells).ravel(), _by_cell(costly * root**2, cell, cells).ravel()
-    square = _by_cell(costly * sample.block.cost[:, users] * root**2, cell, cells).ravel()
+    count, cost = _by_cell(chance * weight, cell, cells).ravel(), _by_cell(costly * weight, cell, cells).ravel()
+    square = _by_cell(costly * sample.block.cost[:, users] * weight, cell, cells).ravel()
     by_cost, by_count = problem.cost_form, problem.count_form
     mixed = by_cost.multiply(cost) @ by_count.T
     moments = by_cost.multiply(square) @ by_cost.T + by_count.multiply(count) @ by_count.T + mixed + mixed.T

@@ -1,9 +1,13 @@
 """The shop's limits as resources: promotions' budgets and inventories, the total, and the settings' own ceilings and floors.
 
 `budget` (money, all promotions), `budget:PROMOTION`, `inventory:PROMOTION` (offers), `KIND:WHICH:cost` or `:offers` for a limit of
-the settings, with `floor:` before it where it says at least. A `reserve` share of every ceiling is left to exploring.
+the settings, with `floor:` before it where it says at least, and `disparity:KIND:WHICH:most` and `:least`. A `reserve` share of every
+ceiling is left to exploring. With N users of whom n are of group g, who get c of C offers, disparity d means
+
+    (1 - d) (n / N) C <= c <= (1 + d) (n / N) C.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +21,16 @@ from promoloop.settings.plan import AllocationSettings, Limit
 _PROMOTION_KINDS = {"promotion": "promotion_id", "form": "form", "category": "scope_category"}
 
 
-def problem_of(promotions: Sequence[Mapping[str, Any]], own: AllocationSettings, reserve: float, cells: Sequence[Row] = ()) -> Problem:
+def problem_of(
+    promotions: Sequence[Mapping[str, Any]],
+    own: AllocationSettings,
+    reserve: float,
+    cells: Sequence[Row] = (),
+    users_by_cell: Floats | None = None,
+) -> Problem:
     """The programme of `promotions` (promotion_id, budget, inventory, form, scope_category) for users of the kinds `cells`.
+
+    `users_by_cell`: how many there are of each kind, for limits of disparity.
 
     The total is `own.budget` (money), or without one `own.budget_share` of the sum of the promotions' budgets; no total where none
     has any. Raises UserError for a floor on what nobody offers.
@@ -36,9 +48,55 @@ def problem_of(promotions: Sequence[Mapping[str, Any]], own: AllocationSettings,
         if promotion["inventory"] is not None:
             units = float(np.floor(int(promotion["inventory"]) * open_share + 1e-9))
             resources.append(Resource(f"inventory:{names[i]}", "count", units, alone))
-    for limit in own.limits:
-        resources.extend(_of(limit, ordered, cells, open_share))
-    return Problem(names, tuple(resources), tuple("/".join(map(str, cell)) for cell in cells) or ("all",))
+    minimums = np.zeros(len(names))
+    for limit in itertools.chain.from_iterable(_each(one, ordered, cells) for one in own.limits):
+        if limit.once_it_runs:
+            minimums = np.maximum(minimums, (limit.at_least or 0.0) * _matching(limit, ordered, "promotion_id"))
+        else:
+            resources.extend(_of(limit, ordered, cells, open_share))
+        if limit.disparity is not None:
+            resources.extend(_disparity(limit, cells, users_by_cell, len(names)))
+    return Problem(
+        names,
+        tuple(resources),
+        tuple("/".join(map(str, cell)) for cell in cells) or ("all",),
+        own.offers_per_user,
+        _exclusive(ordered, own.exclusive),
+        tuple(minimums.tolist()) if minimums.any() else None,
+    )
+
+
+def _each(limit: Limit, promotions: Sequence[Mapping[str, Any]], cells: Sequence[Row]) -> list[Limit]:
+    """`limit`, or where it is about `*` one for each promotion, form, segment, ... there is."""
+    if limit.which != "*":
+        return [limit]
+    column = _PROMOTION_KINDS.get(limit.by)
+    there = {row[column] for row in promotions} if column else {cell[limit.by] for cell in cells}
+    return [limit.model_copy(update={"which": which}) for which in sorted(which for which in there if which is not None)]
+
+
+def _disparity(limit: Limit, cells: Sequence[Row], users_by_cell: Floats | None, promotions: int) -> list[Resource]:
+    if users_by_cell is None:
+        raise ValueError("a limit of disparity needs to know how many users there are")
+    group = _matching(limit, [cell.asDict() for cell in cells], limit.by)
+    part, most = float(users_by_cell @ group) / max(float(users_by_cell.sum()), 1.0), limit.disparity or 0.0
+    name, every = f"disparity:{limit.by}:{limit.which}", np.ones(promotions)
+    over, under = group - (1 + most) * part, (1 - most) * part - group
+    return [Resource(f"{name}:most", "count", 0.0, every, over), Resource(f"{name}:least", "count", 0.0, every, under)]
+
+
+def _exclusive(promotions: Sequence[Mapping[str, Any]], groups: Sequence[Sequence[str]]) -> tuple[int, ...] | None:
+    """A number for each promotion; those of one group share it. Raises UserError for a promotion in two groups."""
+    if not groups:
+        return None
+    labels = list(range(len(promotions)))
+    for number, group in enumerate(groups):
+        for i, promotion in enumerate(promotions):
+            if promotion["promotion_id"] in group or promotion["form"] in group:
+                if labels[i] >= len(promotions):
+                    raise UserError(f"setting allocation.exclusive: promotion {promotion['promotion_id']} is in two groups")
+                labels[i] = len(promotions) + number
+    return tuple(labels)
 
 
 def _of(limit: Limit, promotions: Sequence[Mapping[str, Any]], cells: Sequence[Row], open_share: float) -> list[Resource]:

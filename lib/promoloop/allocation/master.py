@@ -2,7 +2,8 @@
 
     maximise    sum_B w[B] y[B] + sum_j v[j] x[j]  -  penalty . slack
     subject to  sum_B use[B,k] y[B] + sum_j a[j,k] x[j] - slack[k] <= right[k]      each resource k
-                sum of x over the options of a user <= 1                            each undecided user
+                sum of x over the options of a user <= 1 (or most)                  each undecided user
+                sum of x over those of one exclusive group <= 1                     where a user may get several
                 0 <= y <= 1,   x >= 0 (or binary),   slack >= 0
 
 Written as a minimisation: for maximisation CBC and HiGHS return duals of opposite sign. A block is a column of Dantzig and
@@ -24,11 +25,16 @@ SolverName = Literal["highs", "cbc"]
 
 @dataclass(frozen=True)
 class Undecided:
-    """Options of the undecided users, one row per option: user (0, 1, ...), signed use of each resource (sparse), value."""
+    """Options of the undecided users, one row per option: user (0, 1, ...), signed use of each resource (sparse), value.
+
+    `most`: how many offers the option's user may get; `group`: the exclusive group of its promotion. None: one offer each.
+    """
 
     user: np.ndarray
     value: Floats
     use: sp.csr_matrix
+    most: np.ndarray | None = None
+    group: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,8 @@ def solve(
     is_fixed, is_integer = len(decided.value) == 1, integer_slack is not None
     y = [] if is_fixed else [pulp.LpVariable(f"block_{b}", 0, 1) for b in range(len(decided.value))]
     kind = pulp.LpBinary if is_integer else pulp.LpContinuous
-    x = [pulp.LpVariable(f"option_{j}", 0, 1 if is_integer else None, kind) for j in range(len(undecided.value))]
+    has_bound = is_integer or undecided.most is not None
+    x = [pulp.LpVariable(f"option_{j}", 0, 1 if has_bound else None, kind) for j in range(len(undecided.value))]
     slack = [pulp.LpVariable(f"slack_{k}", 0) for k in range(len(right))]
     programme += pulp.LpAffineExpression(
         [*zip(y, -decided.value, strict=True), *zip(x, -undecided.value, strict=True), *zip(slack, penalty, strict=True)]
@@ -80,9 +87,13 @@ def solve(
         terms = [(x[j], a) for j, a in zip(by_resource.indices[rows], by_resource.data[rows], strict=True)]
         terms += [(column, a) for column, a in zip(y, decided.use[:, k], strict=True) if a] if not is_fixed else []
         programme += pulp.LpAffineExpression([*terms, (slack[k], -1.0)]) <= float(room[k]), f"resource_{k}"
-    order = np.argsort(undecided.user, kind="stable")
-    for own in np.split(order, np.nonzero(np.diff(undecided.user[order]))[0] + 1) if len(order) else []:
-        programme += pulp.lpSum([x[j] for j in own]) <= 1, f"user_{undecided.user[own[0]]}"
+    for own in _together(undecided.user):
+        most = 1 if undecided.most is None else int(undecided.most[own[0]])
+        programme += pulp.lpSum([x[j] for j in own]) <= most, f"user_{undecided.user[own[0]]}"
+    if undecided.group is not None:
+        for own in _together(undecided.user * (int(undecided.group.max(initial=0)) + 1) + undecided.group):
+            if len(own) > 1:
+                programme += pulp.lpSum([x[j] for j in own]) <= 1, f"user_{undecided.user[own[0]]}_group_{undecided.group[own[0]]}"
     status = _run(programme, solver, integer_slack or 0.0)
     if status != "Optimal":
         raise UserError(f"the allocation's master programme is {status.lower()}")
@@ -98,6 +109,12 @@ def solve(
         worth,
         np.array([v.value() or 0.0 for v in slack]),
     )
+
+
+def _together(keys: np.ndarray) -> list[np.ndarray]:
+    """Places of equal keys."""
+    order = np.argsort(keys, kind="stable")
+    return np.split(order, np.nonzero(np.diff(keys[order]))[0] + 1) if len(order) else []
 
 
 def _run(programme: Any, name: SolverName, slack: float) -> str:

@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 from promoloop.allocation.pricing import Block
 
 _MOST_TASKS = 64
+_DOUBLES_UP_TO = 5_000_000  # (user, promotion) pairs; beyond, blocks hold floats
 SCHEMA = T.StructType(
     [
         T.StructField("number", T.IntegerType(), False),
@@ -25,6 +26,7 @@ SCHEMA = T.StructType(
         T.StructField("value", T.BinaryType(), False),
         T.StructField("cost", T.BinaryType(), False),
         T.StructField("cell", T.BinaryType(), False),
+        T.StructField("most", T.BinaryType(), False),
         T.StructField("fault", T.StringType(), True),
     ]
 )
@@ -38,6 +40,11 @@ class Layout:
     names: tuple[str, ...]
     is_double: bool
 
+    @classmethod
+    def of(cls, names: tuple[str, ...], users: int, block_users: int) -> "Layout":
+        """The layout for about so many users."""
+        return cls(max(1, -(-users // block_users)), names, users * len(names) <= _DOUBLES_UP_TO)
+
     @property
     def promotions(self) -> int:
         """How many promotions there are."""
@@ -50,14 +57,14 @@ class Layout:
 
 
 def pack(valued: DataFrame, layout: Layout) -> DataFrame:
-    """One row per block (SCHEMA) from one row per (user_id, promotion, value, cost, cell); `promotion` and `cell` are numbers.
+    """One row per block (SCHEMA) from one row per (user_id, promotion, value, cost, cell, most); `promotion` and `cell` are numbers.
 
     A value or cost that is missing, NaN or infinite makes the block's `fault` name the row's key.
     """
     hashed = F.xxhash64("user_id")
     placed = valued.withColumn("_hash", hashed).withColumn("_block", F.pmod("_hash", F.lit(layout.blocks)).cast("int"))
     ordered = placed.repartition(min(layout.blocks, _MOST_TASKS), "_block").sortWithinPartitions("_block", "_hash", "user_id", "promotion")
-    rows = ordered.select("_block", "user_id", "promotion", "value", "cost", "cell")
+    rows = ordered.select("_block", "user_id", "promotion", "value", "cost", "cell", "most")
     return rows.mapInArrow(_packer(layout), SCHEMA)
 
 
@@ -97,8 +104,8 @@ def _packed(table: pa.Table, layout: Layout) -> pa.RecordBatch:
     values, costs = np.full(shape, -np.inf, layout.kind), np.zeros(shape, layout.kind)
     values[promotion, user] = value
     costs[promotion, user] = _rounded_up(cost, layout.kind)
-    cell = np.zeros(shape[1], np.int16)
-    cell[user] = table["cell"].to_numpy()
+    cell, most = np.zeros(shape[1], np.int16), np.zeros(shape[1], np.int8)
+    cell[user], most[user] = table["cell"].to_numpy(), table["most"].to_numpy()
     torn = np.nonzero(cell[user] != table["cell"].to_numpy())[0]
     if len(torn):
         fault = f"user {ids[torn[0]].as_py()} (segment, region or channel differ between their promotions, and a limit looks at them)"
@@ -106,7 +113,7 @@ def _packed(table: pa.Table, layout: Layout) -> pa.RecordBatch:
         pa.array([table["_block"][0].as_py()], pa.int32()),
         pa.array([shape[1]], pa.int32()),
         pa.array([encoded.dictionary.to_pylist()], pa.list_(pa.string())),
-        *(pa.array([array.tobytes()], pa.binary()) for array in (values, costs, cell)),
+        *(pa.array([array.tobytes()], pa.binary()) for array in (values, costs, cell, most)),
         pa.array([fault], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(columns, names=SCHEMA.names)
@@ -118,8 +125,9 @@ def _rounded_up(cost: np.ndarray, kind: np.dtype) -> np.ndarray:
     return np.where(near.astype(np.float64) < cost, np.nextafter(near, kind.type(np.inf)), near)
 
 
-def unpacked(number: int, value: bytes, cost: bytes, cell: bytes, layout: Layout) -> Block:
+def unpacked(number: int, value: bytes, cost: bytes, cell: bytes, most: bytes, layout: Layout) -> Block:
     """A block from its packed columns; the arrays share the bytes' memory."""
     cells = np.frombuffer(cell, np.int16)
     shape = (layout.promotions, len(cells))
-    return Block(number, np.frombuffer(value, layout.kind).reshape(shape), np.frombuffer(cost, layout.kind).reshape(shape), cells)
+    values, costs = (np.frombuffer(packed, layout.kind).reshape(shape) for packed in (value, cost))
+    return Block(number, values, costs, cells, np.frombuffer(most, np.int8))

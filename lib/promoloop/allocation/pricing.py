@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from promoloop.allocation import several
 from promoloop.allocation.problem import Floats, Problem
 
 _CHUNK = 8192  # users per step: the temporaries of one step stay in the L2 cache
@@ -18,30 +19,71 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Block:
-    """Users side by side; `value` is -inf where a user may not get the promotion (its cost is 0 there)."""
+    """Users side by side; `value` is -inf where a user may not get the promotion (its cost is 0 there).
+
+    `most`: how many offers each user may get; None: as many as the problem allows.
+    """
 
     number: int
     value: Array
     cost: Array
     cell: Array
+    most: npt.NDArray[np.int8] | None = None
 
     @property
     def users(self) -> int:
         """Users in the block."""
         return int(self.value.shape[1])
 
+    def most_of(self, problem: Problem) -> npt.NDArray[np.int32]:
+        """How many offers each user may get."""
+        if self.most is None:
+            return np.full(self.users, problem.offers_per_user, np.int32)
+        return np.minimum(self.most, problem.offers_per_user).astype(np.int32)
+
+    def only(self, users: Any) -> "Block":
+        """Some of the users: an index array or a slice."""
+        most = None if self.most is None else self.most[users]
+        return Block(self.number, self.value[:, users], self.cost[:, users], self.cell[users], most)
+
+    def reduced(self, problem: Problem, prices: Floats) -> Floats:
+        """Value less what `prices` charge, promotions x users, in doubles."""
+        per_cost, per_count = problem.unit_prices(prices)
+        return np.asarray(self.value - per_cost[self.cell].T * self.cost - per_count[self.cell].T, dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class Choices:
-    """What each user of a block takes: `option` (-1: nothing), its reduced value and the runner-up's (nothing is worth 0)."""
+    """What each user of a block takes: `option` (slots x users, -1: nothing), its reduced value (`surplus`), and `margin`, the least
+    change of a reduced value that would alter it (nothing is worth 0).
+    """
 
     option: npt.NDArray[np.int32]
-    best: Array
-    second: Array
+    surplus: Array
+    margin: Array
 
 
-def choose(block: Block, unit_cost: Floats, unit_count: Floats) -> Choices:
-    """The best promotion of every user at prices per unit of cost and per offer (cells x promotions)."""
+def choose(block: Block, problem: Problem, prices: Floats) -> Choices:
+    """What is best for every user at `prices` (one per resource)."""
+    if problem.offers_per_user > 1:
+        return _choose_several(block, problem, prices)
+    return _choose_one(block, *problem.unit_prices(prices))
+
+
+def _choose_several(block: Block, problem: Problem, prices: Floats) -> Choices:
+    most, parts = block.most_of(problem), []
+    for start in range(0, max(block.users, 1), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        parts.append(several.take(block.only(part).reduced(problem, prices), most[part], problem))
+    return Choices(
+        np.concatenate([one.option for one in parts], axis=1),
+        np.concatenate([one.surplus for one in parts]),
+        np.concatenate([one.margin for one in parts]),
+    )
+
+
+def _choose_one(block: Block, unit_cost: Floats, unit_count: Floats) -> Choices:
+    """One offer at the most; prices per unit of cost and per offer (cells x promotions)."""
     kind = block.value.dtype
     promotions, users = block.value.shape
     per_cost, per_count = unit_cost.astype(kind), unit_count.astype(kind)
@@ -60,7 +102,7 @@ def choose(block: Block, unit_cost: Floats, unit_count: Floats) -> Choices:
             np.minimum(best[part], reduced, out=low)
             np.maximum(second[part], low, out=second[part])
             np.maximum(best[part], reduced, out=best[part])
-    return Choices(option, best, second)
+    return Choices(option[None], best, best - second)
 
 
 @dataclass(frozen=True)
@@ -74,9 +116,9 @@ class Totals:
 
 
 def total(block: Block, option: npt.NDArray[np.int32], problem: Problem, prices: Floats, part: Array, parts: int) -> Totals:
-    """Add up the choices `option` by part of the block (`part`: one number per user, below `parts`)."""
-    users = np.nonzero(option >= 0)[0]
-    chosen = option[users]
+    """Add up the choices `option` (slots x users) by part of the block (`part`: one number per user, below `parts`)."""
+    slot, users = np.nonzero(option >= 0)
+    chosen = option[slot, users]
     value, cost = block.value[chosen, users].astype(np.float64), block.cost[chosen, users].astype(np.float64)
     cells, promotions = len(problem.cells), len(problem.promotions)
     cell = block.cell[users].astype(np.int64)

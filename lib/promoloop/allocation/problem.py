@@ -36,7 +36,8 @@ class Resource:
 class Problem:
     """Promotions, cells of users, resources, and how many offers one user may get.
 
-    Of the promotions that share a number in `exclusive` a user gets at most one; None: any.
+    Of the promotions that share a number in `exclusive` a user gets at most one; None: any. `minimums`: how many offers each promotion
+    must give once it gives any (0: no such demand); None: no demand at all (`running`).
     """
 
     promotions: tuple[str, ...]
@@ -44,6 +45,24 @@ class Problem:
     cells: tuple[str, ...] = ("all",)
     offers_per_user: int = 1
     exclusive: tuple[int, ...] | None = None
+    minimums: tuple[float, ...] | None = None
+
+    @cached_property
+    def groups(self) -> list[npt.NDArray[np.int64]]:
+        """Promotions by exclusive group, in order of their first; without `exclusive` each is a group of its own."""
+        labels = range(len(self.promotions)) if self.exclusive is None else self.exclusive
+        members: dict[int, list[int]] = {}
+        for promotion, label in enumerate(labels):
+            members.setdefault(label, []).append(promotion)
+        return [np.array(one) for one in members.values()]
+
+    @cached_property
+    def group_of(self) -> npt.NDArray[np.int64]:
+        """The number of each promotion's group in `groups`."""
+        labels = np.empty(len(self.promotions), np.int64)
+        for number, members in enumerate(self.groups):
+            labels[members] = number
+        return labels
 
     @cached_property
     def sign(self) -> Floats:

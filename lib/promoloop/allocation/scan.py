@@ -24,14 +24,12 @@ class Question:
 
 @dataclass(frozen=True)
 class Band:
-    """Undecided users with all their options: where each lies (block, row, part), and promotions x users as in a block."""
+    """Undecided users with all their options: where each lies (block, row, part), and they themselves as a block."""
 
     number: Array
     row: Array
     part: Array
-    value: Array
-    cost: Array
-    cell: Array
+    block: Block
 
     @property
     def users(self) -> int:
@@ -77,17 +75,17 @@ def part_of(users: int, parts: int) -> Array:
 
 def answer(block: Block, problem: Problem, question: Question, parts: int) -> Answer:
     """One block's share of the answer to `question`."""
-    choices = choose(block, *problem.unit_prices(question.prices))
+    choices = choose(block, problem, question.prices)
     part = part_of(block.users, parts)
     everyone = total(block, choices.option, problem, question.prices, part, parts)
-    margin = choices.best - choices.second
+    margin = choices.margin
     open_users = np.nonzero(margin <= question.margin)[0]
     most = int(np.ceil(question.share * block.users))
     if len(open_users) > most:
         open_users = np.sort(open_users[np.argsort(margin[open_users], kind="stable")[:most]])
     if len(open_users):
         option = choices.option.copy()
-        option[open_users] = -1
+        option[:, open_users] = -1
         decided = total(block, option, problem, question.prices, part, parts)
     else:
         decided = everyone
@@ -95,9 +93,7 @@ def answer(block: Block, problem: Problem, question: Question, parts: int) -> An
         np.full(len(open_users), block.number, np.int32),
         open_users.astype(np.int32),
         part[open_users],
-        block.value[:, open_users],
-        block.cost[:, open_users],
-        block.cell[open_users],
+        block.only(open_users),
     )
     return Answer(everyone.surplus, decided.value, problem.use(decided.cost, decided.count), band)
 
@@ -110,9 +106,7 @@ def join(answers: Sequence[Answer]) -> Answer:
         np.concatenate([b.number for b in bands]),
         np.concatenate([b.row for b in bands]),
         np.concatenate([b.part + start for b, start in zip(bands, before, strict=False)]),
-        np.concatenate([b.value for b in bands], axis=1),
-        np.concatenate([b.cost for b in bands], axis=1),
-        np.concatenate([b.cell for b in bands]),
+        stack([b.block for b in bands]),
     )
     surplus = float(np.sum([one.surplus for one in answers]))
     return Answer(surplus, np.concatenate([one.value for one in answers]), np.concatenate([one.use for one in answers]), band)
@@ -142,15 +136,16 @@ class LocalScan:
 
 def head(block: Block, share: float) -> Block:
     """The first users of a block, at least a `share` of them."""
-    keep = slice(0, min(block.users, int(np.ceil(block.users * share))))
-    return Block(block.number, block.value[:, keep], block.cost[:, keep], block.cell[keep])
+    return block.only(slice(0, min(block.users, int(np.ceil(block.users * share)))))
 
 
 def stack(blocks: Sequence[Block]) -> Block:
-    """Blocks side by side as one."""
+    """Blocks side by side as one; all of them know how many offers a user may get, or none does."""
+    most = [b.most for b in blocks if b.most is not None]
     return Block(
         -1,
         np.concatenate([b.value for b in blocks], axis=1),
         np.concatenate([b.cost for b in blocks], axis=1),
         np.concatenate([b.cell for b in blocks]),
+        np.concatenate(most) if most else None,
     )

@@ -13,6 +13,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from promoloop.allocation.effort import Effort
 from promoloop.allocation.pricing import Block, choose, total
 from promoloop.allocation.problem import Floats, Problem
 from promoloop.allocation.rounding import Decision, round_plan
-from promoloop.allocation.scan import Answer, Question, Scan
+from promoloop.allocation.scan import Answer, Question, Scan, stack
 from promoloop.errors import UserError
 
 _PATIENCE = 3  # passes without progress after which the gap is what whole users leave, not what prices can mend
@@ -55,18 +56,48 @@ class Solution:
     certificate: Certificate
 
 
-def solve(scan: Scan, problem: Problem, effort: Effort, clock: Callable[[], float] = perf_counter) -> Solution:
-    """Solve the programme over the blocks of `scan`."""
+@dataclass(frozen=True)
+class Progress:
+    """How far a solve has come after some passes: all that the next pass needs."""
+
+    candidates: list[Floats]
+    bound: float
+    best: Decision | None
+    proven: list[float]
+    count_passes: int
+    seconds: float
+    is_done: bool = False
+
+
+class Remembers(Protocol):
+    """Keeps the progress of a solve, so that one that was killed goes on."""
+
+    def load(self) -> Progress | None:
+        """What was saved last."""
+        ...
+
+    def save(self, progress: Progress) -> None:
+        """Called after every pass."""
+        ...
+
+
+def solve(
+    scan: Scan, problem: Problem, effort: Effort, clock: Callable[[], float] = perf_counter, memory: Remembers | None = None
+) -> Solution:
+    """Solve the programme over the blocks of `scan`; go on from what `memory` holds."""
     sample = scan.sample(effort.sample_users)
     scale = _scale(sample)
     ceiling = _ceilings(sample, problem, scale)
     weight = scan.users / max(sample.users, 1)
     standing = dual.Sample(sample, np.full(sample.users, weight))
-    prices = dual.solve(standing, problem, problem.right, np.zeros(len(problem.resources)), ceiling, 2e-4 * scale, 0.2 * scale)
-    bound, best, seconds, passes = np.inf, None, 0.0, 0
-    candidates = [prices]
-    proven: list[float] = []
-    while passes < effort.max_passes:
+    before = memory.load() if memory is not None else None
+    if before is None:
+        prices = dual.solve(standing, problem, problem.right, np.zeros(len(problem.resources)), ceiling, 2e-4 * scale, 0.2 * scale)
+        before = Progress([prices], np.inf, None, [], 0, 0.0)
+    candidates, bound, best, proven = before.candidates, before.bound, before.best, list(before.proven)
+    passes, seconds, is_done = before.count_passes, before.seconds, before.is_done
+    missing: list[str] = []
+    while passes < effort.max_passes and not is_done:
         started = clock()
         share = min(1.0, _CROWDED * effort.band_users / max(scan.users, 1))
         answers = scan.price(problem, [Question(p, _margin(sample, problem, p, scan.users, effort.band_users), share) for p in candidates])
@@ -86,14 +117,15 @@ def solve(scan: Scan, problem: Problem, effort: Effort, clock: Callable[[], floa
             proven.append(bound - best.objective)
             has_stalled = len(proven) > _PATIENCE and proven[-1 - _PATIENCE] - proven[-1] <= _PROGRESS * unit
             is_fractional = mixture.slack.max(initial=0.0) <= 1e-9 and bound - mixture.objective <= _SETTLED * proven[-1]
-            if proven[-1] <= effort.gap * unit or has_stalled or is_fractional:
-                break
-        candidates = []
-        if mixture.slack.max(initial=0.0) <= 1e-9:
-            candidates.append(mixture.prices)
-        candidates.append(_shifted(standing, answer, problem, prices, ceiling, scale))
+            is_done = proven[-1] <= effort.gap * unit or has_stalled or is_fractional
+        missing = _short(mixture.slack, problem)
+        if not is_done and passes < effort.max_passes:
+            feasible = [mixture.prices] if mixture.slack.max(initial=0.0) <= 1e-9 else []
+            candidates = [*feasible, _shifted(standing, answer, problem, prices, ceiling, scale)]
+        if memory is not None and best is not None:
+            memory.save(Progress(candidates, bound, best, proven, passes, seconds, is_done))
     if best is None:
-        raise UserError("no plan meets every limit: " + ", ".join(_short(mixture.slack, problem)))
+        raise UserError("no plan meets every limit; the least that would have to give way: " + ", ".join(missing))
     return Solution(best, Certificate(best.objective, max(bound, best.objective), best.use, best.prices, passes, seconds / max(passes, 1)))
 
 
@@ -112,28 +144,20 @@ def _margin(sample: Block, problem: Problem, prices: Floats, users: int, wanted:
     """The margin that about `wanted` of all users lie below, as the sample shows it."""
     if users <= wanted:
         return float("inf")
-    choices = choose(sample, *problem.unit_prices(prices))
-    return max(float(np.quantile(choices.best - choices.second, wanted / users)), 1e-7)
+    return max(float(np.quantile(choose(sample, problem, prices).margin, wanted / users)), 1e-7)
 
 
 def _shifted(standing: dual.Sample, answer: Answer, problem: Problem, prices: Floats, ceiling: Floats, scale: float) -> Floats:
     """Prices from the band (exact) and the rest of the sample (standing for many), corrected by what the pass saw."""
     band, block = answer.band, standing.block
-    choices = choose(block, *problem.unit_prices(prices))
-    margin = choices.best - choices.second
-    outside = np.nonzero(margin >= _widest(answer, problem, prices))[0]
-    rest = Block(-1, block.value[:, outside], block.cost[:, outside], block.cell[outside])
-    option = choices.option[outside]
+    choices = choose(block, problem, prices)
+    outside = np.nonzero(choices.margin >= _widest(answer, problem, prices))[0]
+    rest, option = block.only(outside), choices.option[:, outside]
     here = np.zeros(len(outside), np.int64)
     assumed = total(rest, option, problem, prices, here, 1)
     weight = float(standing.weight[0]) if len(standing.weight) else 1.0
     right = problem.right - answer.use.sum(0) + weight * problem.use(assumed.cost, assumed.count)[0]
-    both = Block(
-        -1,
-        np.concatenate([band.value, rest.value], axis=1),
-        np.concatenate([band.cost, rest.cost], axis=1),
-        np.concatenate([band.cell, rest.cell]),
-    )
+    both = stack([band.block, rest])
     weights = np.concatenate([np.ones(band.users), np.full(len(outside), weight)])
     return dual.solve(dual.Sample(both, weights), problem, right, prices, ceiling, 1e-4 * scale, 2e-3 * scale)
 
@@ -143,9 +167,13 @@ def _widest(answer: Answer, problem: Problem, prices: Floats) -> float:
     band = answer.band
     if not band.users:
         return 0.0
-    choices = choose(Block(-1, band.value, band.cost, band.cell), *problem.unit_prices(prices))
-    return float((choices.best - choices.second).max())
+    return float(choose(band.block, problem, prices).margin.max())
 
 
 def _short(slack: Floats, problem: Problem) -> list[str]:
-    return [f"{r.name} by {s:.6g}" for r, s in zip(problem.resources, slack, strict=True) if s > 1e-7 * max(1.0, abs(r.capacity))]
+    said = []
+    for resource, much in zip(problem.resources, slack, strict=True):
+        if much > 1e-7 * max(1.0, abs(resource.capacity)):
+            would_do = resource.capacity - much if resource.is_floor else resource.capacity + much
+            said.append(f"{resource.name} by {much:.6g} (to {would_do:.6g} from {resource.capacity:.6g})")
+    return said

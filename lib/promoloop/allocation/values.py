@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from promoloop.settings.plan import AllocationSettings
@@ -16,18 +16,23 @@ def kinds_used(own: AllocationSettings) -> tuple[str, ...]:
     return tuple(kind for kind in USER_KINDS if any(limit.by == kind for limit in own.limits))
 
 
-def valued(scores: DataFrame, own: AllocationSettings) -> DataFrame:
-    """user_id, promotion_id, value, cost and `kinds_used`; same grain as `scores`.
+def value(own: AllocationSettings) -> Column:
+    """The value of an offer score in the objective, money (times weights).
 
     value = w_profit (expected_profit - caution * profit_deviation) + w_revenue expected_revenue + w_satisfaction satisfaction.
     """
     profit = F.col("expected_profit") - own.caution * F.col("profit_deviation")
-    value = own.weight_profit * profit
+    weighed = own.weight_profit * profit
     if own.weight_revenue:  # a weight of 0 leaves the column unread
-        value = value + own.weight_revenue * F.col("expected_revenue")
+        weighed = weighed + own.weight_revenue * F.col("expected_revenue")
     if own.weight_satisfaction:
-        value = value + own.weight_satisfaction * F.col("satisfaction")
-    return scores.select("user_id", "promotion_id", value.alias("value"), F.col("expected_cost").alias("cost"), *kinds_used(own))
+        weighed = weighed + own.weight_satisfaction * F.col("satisfaction")
+    return weighed
+
+
+def valued(scores: DataFrame, own: AllocationSettings) -> DataFrame:
+    """user_id, promotion_id, value, cost and `kinds_used`; same grain as `scores`."""
+    return scores.select("user_id", "promotion_id", value(own).alias("value"), F.col("expected_cost").alias("cost"), *kinds_used(own))
 
 
 def add_cells(values: DataFrame, cells: Sequence[Row]) -> DataFrame:
@@ -48,6 +53,11 @@ class Offered:
     promotion_ids: list[str]
     cells: list[Row]
     users: int
+
+
+def has_disparity(own: AllocationSettings) -> bool:
+    """Whether a limit compares groups of users."""
+    return any(limit.disparity is not None for limit in own.limits)
 
 
 def offered(values: DataFrame, own: AllocationSettings) -> Offered:

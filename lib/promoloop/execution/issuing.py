@@ -10,14 +10,18 @@ from promoloop.offers import arms, eligibility
 from promoloop.settings.plan import ExecutionSettings
 
 
-def assign(allocations: DataFrame, scores: DataFrame, resources: DataFrame, run_id: str, settings: ExecutionSettings) -> DataFrame:
+def assign(
+    allocations: DataFrame, scores: DataFrame, free: DataFrame, resources: DataFrame, run_id: str, settings: ExecutionSettings
+) -> DataFrame:
     """One row per decision: user_id, promotion_id, arm, is_sent, propensity, channel, expected_value, expected_cost.
 
     Planned users are treated or, at random, withheld from; a user drawn to explore is never planned, even where `allocations` say so.
+    Explorers draw among their `free` scores, those cadence allows; users held out of every run are in neither.
     Sent offers of planned users are a part of the plan, so every limit it kept to still holds.
     """
     user, explores = F.col("user_id"), settings.explore_share
-    planned = allocations.where(~arms.is_explorer(user, run_id, explores)).select("user_id", "promotion_id")
+    is_left_out = arms.is_explorer(user, run_id, explores) | arms.is_holdout(user, settings.holdout_share)
+    planned = allocations.where(~is_left_out).select("user_id", "promotion_id")
     is_control = arms.is_control(user, run_id, settings.control_share)
     share = F.when(is_control, settings.control_share).otherwise(1 - settings.control_share)
     chosen = planned.join(scores, ["user_id", "promotion_id"]).select(
@@ -25,7 +29,8 @@ def assign(allocations: DataFrame, scores: DataFrame, resources: DataFrame, run_
         F.when(is_control, "control").otherwise("treatment").alias("arm"),
         F.round((1 - explores) * share, 12).alias("propensity"),
     )
-    explored = exploring.draw(scores, resources, run_id, explores, settings.explore_reserve).withColumn("arm", F.lit("explore"))
+    tried = free.where(~arms.is_holdout(user, settings.holdout_share))
+    explored = exploring.draw(tried, resources, run_id, explores, settings.explore_reserve).withColumn("arm", F.lit("explore"))
     is_sent = (F.col("arm") != "control") & F.col("promotion_id").isNotNull()
     return chosen.unionByName(explored).withColumn("is_sent", is_sent).withColumnRenamed("expected_profit", "expected_value")
 

@@ -4,7 +4,8 @@ A draw depends on nothing but the user, the run and what it is for: not on parti
 therefore known before, during and after allocation without a table of their own, and their probability is exact:
 
     arm        who                                            probability
-    explore    a share of all users, before allocation        share
+    holdout    a share of all users, the same in every run    share (no decision is made about them)
+    explore    a share of the others, before allocation       share
     control    a share of the users the plan gives an offer   share (of the planned), independent of explore
 """
 
@@ -21,6 +22,11 @@ def draw(purpose: str, run_id: str, *keys: Column) -> Column:
 def is_explorer(user_id: Column, run_id: str, share: float) -> Column:
     """Whether the run leaves this user out of its plan to try a random promotion, or none, on them; `share` is in [0, 1)."""
     return draw("explore", run_id, user_id) < F.lit(share)
+
+
+def is_holdout(user_id: Column, share: float) -> Column:
+    """Whether no plan of any run may write to this user; `share` is in [0, 1)."""
+    return draw("holdout", "every run", user_id) < F.lit(share)
 
 
 def is_control(user_id: Column, run_id: str, share: float) -> Column:

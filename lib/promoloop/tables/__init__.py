@@ -2,6 +2,7 @@
 
 from promoloop.tables.behaviour import BATCHES, ENTITIES_REJECTED, EVENTS, EVENTS_REJECTED, RAW_EVENTS
 from promoloop.tables.learned import ITEM_FEATURES, ITEM_RECOMMENDATIONS, OFFER_SCORES, USER_FEATURES, USER_PROFILES
+from promoloop.tables.lineage import versions_read
 from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, EVALUATIONS, OFFERS
 from promoloop.tables.shop import ITEMS, PAST_OFFERS, PROMOTIONS, USERS
 from promoloop.tables.store import (
@@ -15,6 +16,7 @@ from promoloop.tables.store import (
     history,
     merge,
     read,
+    read_all,
     read_or_empty,
     read_stream,
     read_version,
@@ -84,6 +86,7 @@ __all__ = [
     "history",
     "merge",
     "read",
+    "read_all",
     "read_or_empty",
     "read_stream",
     "read_version",
@@ -92,4 +95,5 @@ __all__ = [
     "replace_table",
     "vacuum",
     "version",
+    "versions_read",
 ]

@@ -25,6 +25,12 @@ def note_read(settings: Settings, table: Table, table_version: int) -> None:
         _read.setdefault(settings.paths.tables, {})[table.name] = table_version
 
 
+def versions_read(settings: Settings) -> dict[str, int]:
+    """Versions of the tables read since the last write: what a job's result depends on, beside its settings."""
+    with _lock:
+        return dict(_read.get(settings.paths.tables, {}))
+
+
 def note_for_commit(settings: Settings, table: Table) -> str:
     """The note a commit to `table` carries, JSON: job, run_id, code, inputs (table to version)."""
     root, job = settings.paths.tables, table.written_by

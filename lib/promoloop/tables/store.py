@@ -84,6 +84,15 @@ def read_or_empty(spark: SparkSession, settings: Settings, table: Table) -> Data
     return read(spark, settings, table) if exists(spark, settings, table) else spark.createDataFrame([], table.schema)
 
 
+def read_all(spark: SparkSession, settings: Settings, *tables: Table) -> DataFrame:
+    """The rows of several tables of the same columns, those that have been written."""
+    whole = spark.createDataFrame([], tables[0].schema)
+    for table in tables:
+        if exists(spark, settings, table):
+            whole = whole.unionByName(read(spark, settings, table))
+    return whole
+
+
 def checkpoint(settings: Settings, name: str) -> str:
     """Where the stream `name` remembers what it took."""
     root = settings.paths.checkpoints

@@ -1,0 +1,49 @@
+"""How often a user may be written to: at most so many offers in 7 and in 30 days, and a rest for each form after its last offer.
+
+Counted are the offers sent before the day of the plan, whoever made them. They leave each user a number of offers (`most`) and a set of
+forms; users with none left get nothing.
+"""
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from promoloop.settings.plan import AllocationSettings
+
+
+def recent(offers: DataFrame, promotions: DataFrame, as_of: date, own: AllocationSettings) -> DataFrame | None:
+    """One row per user written to lately: user_id, `_sent_7`, `_sent_30`, `_resting` (forms); None where the settings ask nothing.
+
+    `offers` are rows of the ledgers, those sent on or after `as_of` are ignored.
+    """
+    days = max(
+        [0, *own.cool_down_days.values(), *(n for n, most in ((7, own.most_in_7_days), (30, own.most_in_30_days)) if most is not None)]
+    )
+    if not days:
+        return None
+    ago = F.date_diff(F.lit(as_of), F.to_date("valid_from_at"))
+    sent = offers.where(F.col("is_sent") & F.col("promotion_id").isNotNull()).withColumn("_ago", ago).where(F.col("_ago").between(1, days))
+    formed = sent.join(F.broadcast(promotions.select("promotion_id", "form")), "promotion_id", "left")
+    rest = F.create_map(*(F.lit(part) for pair in own.cool_down_days.items() for part in pair)) if own.cool_down_days else None
+    is_resting = F.lit(False) if rest is None else F.coalesce(F.col("_ago") <= F.try_element_at(rest, F.col("form")), F.lit(False))
+    return formed.groupBy("user_id").agg(
+        F.count_if(F.col("_ago") <= 7).cast("int").alias("_sent_7"),
+        F.count_if(F.col("_ago") <= 30).cast("int").alias("_sent_30"),
+        F.collect_set(F.when(is_resting, F.col("form"))).alias("_resting"),
+    )
+
+
+def applied(values: DataFrame, promotions: DataFrame, lately: DataFrame | None, own: AllocationSettings) -> DataFrame:
+    """`values` (user_id, promotion_id, ...) with `most`, how many offers the user may get; without the pairs that cadence forbids."""
+    if lately is None:
+        return values.withColumn("most", F.lit(own.offers_per_user))
+    counted = values.join(F.broadcast(promotions.select("promotion_id", "form")), "promotion_id").join(lately, "user_id", "left")
+    left = [_left(most, sent) for most, sent in ((own.most_in_7_days, "_sent_7"), (own.most_in_30_days, "_sent_30")) if most is not None]
+    may = F.greatest(F.least(F.lit(own.offers_per_user), *left), F.lit(0)) if left else F.lit(own.offers_per_user)
+    is_awake = ~F.array_contains(F.coalesce("_resting", F.array().cast("array<string>")), F.col("form"))
+    return counted.withColumn("most", may).where((F.col("most") > 0) & is_awake).drop("form", "_sent_7", "_sent_30", "_resting")
+
+
+def _left(most: int, sent: str) -> Column:
+    return F.lit(most) - F.coalesce(F.col(sent), F.lit(0))
