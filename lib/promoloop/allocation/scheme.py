@@ -122,7 +122,7 @@ def solve(
         if not is_done and passes < effort.max_passes:
             feasible = [mixture.prices] if mixture.slack.max(initial=0.0) <= 1e-9 else []
             candidates = [*feasible, _shifted(standing, answer, problem, prices, ceiling, scale)]
-        if memory is not None and best is not None:
+        if memory is not None:
             memory.save(Progress(candidates, bound, best, proven, passes, seconds, is_done))
     if best is None:
         raise UserError("no plan meets every limit; the least that would have to give way: " + ", ".join(missing))
