@@ -25,7 +25,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     celled = values.transform(allocation.add_cells, offered.cells)
     scan = allocation.BlockScan.of(celled, problem.promotions, offered.users, own.block_users, scratch)
     effort = allocation.Effort(own.sample_users, gap=own.gap, max_passes=own.max_passes, solver=own.solver)
-    solution = allocation.solve(scan, problem, effort)
+    solution = allocation.allocate(scan, problem, effort, own, settings.run.seed)
     plan = scan.plan(problem, solution.decision).transform(allocation.add_reasons)
     plan = plan.withColumns({"run_id": F.lit(run_id), "as_of_on": F.lit(as_of)})
     written = tables.replace_run(plan, settings, tables.ALLOCATIONS, run_id)

@@ -6,6 +6,7 @@ maximise sum v[u,p] x[u,p]  subject to  sum_p x[u,p] <= 1,  sum a[k,u,p] x[u,p] 
 from promoloop.allocation.blocks import BlockScan
 from promoloop.allocation.effort import Effort
 from promoloop.allocation.limits import problem_of
+from promoloop.allocation.methods import allocate
 from promoloop.allocation.reasons import add_reasons
 from promoloop.allocation.scheme import Certificate, Solution, solve
 from promoloop.allocation.telling import describe
@@ -19,6 +20,7 @@ __all__ = [
     "Solution",
     "add_cells",
     "add_reasons",
+    "allocate",
     "describe",
     "offered",
     "problem_of",

@@ -32,6 +32,9 @@ class AllocationSettings(Section):
     gap: float = Field(ge=0, description="Relative gap at which the search stops")
     max_passes: int = Field(ge=1, description="Most passes over all users")
     solver: Literal["highs", "cbc"] = Field(description="Solver of the master programme")
+    method: Literal["prices", "genetic"] = Field(description="Allocator: prices from a sample's dual, or bred by a genetic algorithm")
+    genetic_population: int = Field(ge=4, description="Genetic: price vectors bred at a time; a full pass tries them all")
+    genetic_generations: int = Field(ge=1, description="Genetic: generations on the sample")
 
 
 class ExecutionSettings(Section):
