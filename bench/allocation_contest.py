@@ -14,11 +14,15 @@ import allocation_instance as instance
 import numpy as np
 import scipy.sparse as sp
 
+from promoloop.allocation import Effort
+from promoloop.allocation import genetic as breeding
+from promoloop.allocation.blocks import option_of
 from promoloop.allocation.pricing import Block, choose
 from promoloop.allocation.problem import Problem
-from promoloop.allocation.scan import stack
+from promoloop.allocation.scan import LocalScan, stack
 
 Plan = np.ndarray
+_PARTS = 1000  # pieces that a plan which does not fit can be taken back by
 
 
 def whole(problem: Problem, users: int, promotions: int) -> Block:
@@ -183,31 +187,9 @@ def monolith(solver: str) -> Callable[[Block, Problem, float], tuple[Plan, float
 
 
 def genetic(block: Block, problem: Problem, seconds: float) -> tuple[Plan, float]:
-    """A genetic algorithm (pymoo): genes are the resources' prices and each chromosome's plan is filled by reduced value."""
-    from pymoo.algorithms.soo.nonconvex.ga import GA
-    from pymoo.core.problem import ElementwiseProblem
-    from pymoo.optimize import minimize
-
-    typical = float(np.maximum(block.value.max(0), 0).mean())
-    per_offer = np.array([typical / (float(block.cost.mean()) if r.quantity == "cost" else 1.0) for r in problem.resources])
-    pairs = block.value.size
-
-    def plan_of(genes: np.ndarray) -> Plan:
-        per_cost, per_count = problem.unit_prices(genes * per_offer)
-        reduced = (block.value - per_cost[0][:, None] * block.cost - per_count[0][:, None]).ravel()
-        keep = min(pairs, 2 * block.users)
-        top = np.argpartition(-reduced, keep - 1)[:keep]
-        return fill(block, problem, top[np.argsort(-reduced[top], kind="stable")])
-
-    class Prices(ElementwiseProblem):
-        def __init__(self) -> None:
-            super().__init__(n_var=len(per_offer), n_obj=1, xl=0.0, xu=2.0)
-
-        def _evaluate(self, x: np.ndarray, out: dict[str, Any], *args: object, **kwargs: object) -> None:
-            out["F"] = -worth(block, plan_of(x))
-
-    found = minimize(Prices(), GA(pop_size=24), ("time", min(seconds, 120)), seed=1, verbose=False)
-    return plan_of(found.X), np.inf
+    """The library's genetic allocator: prices bred on a sample, made whole by its rounding; its own bound."""
+    solution = breeding.solve(LocalScan((block,), _PARTS), problem, Effort(), breeding.Evolution(seed=1))
+    return option_of(block, problem, solution.decision, _PARTS, 0), solution.certificate.bound
 
 
 METHODS: dict[str, Callable[[Block, Problem, float], tuple[Plan, float]]] = {

@@ -13,11 +13,12 @@ from promoloop.allocation.cadence import applied
 from promoloop.allocation.effort import Effort
 from promoloop.allocation.limits import problem_of
 from promoloop.allocation.memory import Memory
+from promoloop.allocation.methods import allocate
 from promoloop.allocation.packing import Layout
 from promoloop.allocation.problem import Problem
 from promoloop.allocation.reasons import add_reasons
 from promoloop.allocation.running import counting, solve_running
-from promoloop.allocation.scheme import Certificate, Solution, solve
+from promoloop.allocation.scheme import Certificate, Solution
 from promoloop.allocation.telling import describe
 from promoloop.allocation.values import add_cells, has_disparity, kinds_used, offered, valued
 from promoloop.errors import UserError
@@ -61,25 +62,23 @@ def plan(scores: DataFrame, promotions: DataFrame, lately: DataFrame | None, set
     known = [row.asDict() for row in promotions.where(F.col("promotion_id").isin(*names)).collect()]
     users_by_cell = scan.users_by_cell(max(1, len(there.cells))) if has_disparity(own) else None
     problem = problem_of(known, own, shares.explore_reserve, there.cells, users_by_cell)
-    problem, solution = _solved(scan, problem, _effort(own), memory)
+    problem, solution = _solved(scan, problem, settings, memory)
     planned = scan.plan(problem, solution.decision).transform(add_reasons)
     planned = planned.withColumns({"run_id": F.lit(run_id), "as_of_on": F.lit(settings.run.as_of)})
     resources = describe(problem, solution.certificate, run_id, kinds_used(own))
     return Plan(planned, resources, solution.certificate, scan.users)
 
 
-def _effort(own: Any) -> Effort:
-    return Effort(own.sample_users, gap=own.gap, max_passes=own.max_passes, solver=own.solver)
-
-
-def _solved(scan: BlockScan, problem: Problem, effort: Effort, memory: Memory) -> tuple[Problem, Solution]:
+def _solved(scan: BlockScan, problem: Problem, settings: Settings, memory: Memory) -> tuple[Problem, Solution]:
+    own, seed = settings.allocation, settings.run.seed
+    effort = Effort(own.sample_users, gap=own.gap, max_passes=own.max_passes, solver=own.solver)
     if problem.minimums is None:
-        return problem, solve(scan, problem, effort, memory=memory)
-    return solve_running(lambda one: solve(scan, one, effort), counting(problem, scan.users))
+        return problem, allocate(scan, problem, effort, own, seed, memory)
+    return solve_running(lambda one: allocate(scan, one, effort, own, seed), counting(problem, scan.users))
 
 
 def _key(settings: Settings, inputs: Mapping[str, int]) -> str:
     """Names all that decides a plan."""
     sections = (settings.allocation, settings.execution)
-    said = [settings.run.run_id, str(settings.run.as_of), settings.paths.tables, repr(sorted(inputs.items()))]
+    said = [settings.run.run_id, str(settings.run.seed), str(settings.run.as_of), settings.paths.tables, repr(sorted(inputs.items()))]
     return hashlib.sha256("\n".join([*said, *(section.model_dump_json() for section in sections)]).encode()).hexdigest()

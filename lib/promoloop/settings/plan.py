@@ -58,6 +58,16 @@ class AllocationSettings(Section):
     gap: float = Field(ge=0, description="Relative gap at which the search stops")
     max_passes: int = Field(ge=1, description="Most passes over all users")
     solver: Literal["highs", "cbc"] = Field(description="Solver of the master programme")
+    method: Literal["prices", "genetic"] = Field(description="Allocator: prices from a sample's dual, or bred by a genetic algorithm")
+    genetic_population: int = Field(ge=4, description="Genetic: price vectors bred at a time; a full pass tries them all")
+    genetic_generations: int = Field(ge=1, description="Genetic: generations on the sample")
+
+
+class SimulationSettings(Section):
+    """Playing a plan before it is issued."""
+
+    replications: int = Field(ge=20, le=10_000, description="Times a plan is played")
+    shared_share: float = Field(ge=0, le=1, description="Share of the variance of profits common to all users: the model's error")
 
 
 class ExecutionSettings(Section):
