@@ -19,7 +19,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     issued = tables.exists(spark, settings, tables.OFFERS)
     decided = tables.read(spark, settings, tables.OFFERS).where(own) if issued else spark.createDataFrame([], tables.OFFERS.schema)
     decisions = issuing.assign(allocations, scores, resources, run_id, settings.execution)
-    key = privacy.load_key(settings)
+    key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
     offers = issuing.to_offers(decisions, promotions, run_id, as_of, settings.offers.horizon_days, key, decided)
     written = tables.merge(offers, settings, tables.OFFERS, is_insert_only=True)
     ledger = tables.read(spark, settings, tables.OFFERS).where(own)
