@@ -1,10 +1,11 @@
-"""every table with a user_id -> the same without the users named in privacy.forget."""
+"""every table with a user_id, vault, checkpoints, models, channel files -> the same without the users named in privacy.forget."""
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from promoloop import launch, privacy, tables
+from promoloop import launch, privacy, registry, tables
 from promoloop.errors import UserError
+from promoloop.execution import channels
 from promoloop.launch import Outcome
 from promoloop.settings import Settings
 
@@ -13,13 +14,17 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     """Erase them from every table, past versions included, and count what is left: none, or the figures say where."""
     if not settings.privacy.forget:
         raise UserError("privacy.forget: name the users to forget, such as --set 'privacy.forget=[\"u1\"]'")
-    key = privacy.load_key(settings)
+    key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
     named = spark.createDataFrame([(user,) for user in settings.privacy.forget], "user string")
     pseudonyms = [row[0] for row in named.select(privacy.pseudonymise(F.col("user"), key)).collect()]
+    tables.require_all_taken(spark, settings)
     people = spark.createDataFrame([(name,) for name in pseudonyms], "user_id string")
+    theirs = F.col("user_id").isin(pseudonyms)
+    sent = channels.runs(tables.read_or_empty(spark, settings, tables.OFFERS).where(theirs))
+    first = tables.read_or_empty(spark, settings, tables.EVENTS).where(theirs).agg(F.min("occurred_on")).first()
     figures: dict[str, float | int | str] = {}
     erased = 0
-    for table in tables.TABLES:
+    for table in (*tables.TABLES, tables.VAULT):
         about = privacy.about(table.column_names, pseudonyms)
         if about is None or not tables.exists(spark, settings, table):
             continue
@@ -27,6 +32,15 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         tables.erase_people(people, settings, table)
         tables.vacuum(spark, settings, table)
         figures[f"left in {table.name}"] = tables.read(spark, settings, table).where(about).count()
+    for run_id in sent:
+        ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))
+        channels.write(ledger, promotions, settings.paths.out, run_id)
+    figures["left in channel files"] = channels.count_naming(spark, settings.paths.out, pseudonyms)
+    figures["left in checkpoints"] = tables.count_naming(spark, settings, pseudonyms)
+    figures["left in models"] = registry.count_naming(settings, pseudonyms)
+    since = str(first[0]) if first is not None and first[0] is not None else ""  # without an event: trained on whom the tables knew
+    learned = [f"{one['name']} version {one['version']}" for one in registry.versions(settings) if one["as_of"] > since]
+    figures["models trained on that data, to be trained again"] = ", ".join(learned) or "none"
     return Outcome(rows_in=len(pseudonyms), rows_out=erased, figures=figures)
 
 

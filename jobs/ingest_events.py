@@ -1,4 +1,4 @@
-"""source files -> raw_events, users, items, promotions, past_offers, entities_rejected; each file once."""
+"""source files -> raw_events, users, items, promotions, past_offers, entities_rejected, vault; each file once."""
 
 from threading import Lock
 
@@ -17,22 +17,31 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     """Take the source's new files: pseudonymise at once, keep events as received, keep entities current."""
     mapping = sources.load_mapping(settings.source.name)
     folder = mapping.folder(settings.source.path, settings.paths.landing)
-    key = privacy.load_key(settings)
+    key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
+    keeps_vault = settings.privacy.has_vault and any(files.vault for files in mapping.sets)
+    vault_key = privacy.load_vault_key(settings) if keeps_vault else b""
     written: dict[str, int] = {"events": 0, "rejected": 0}
+    chosen = ((tables.USERS, settings.events.unknown_users), (tables.ITEMS, settings.events.unknown_items))
+    filled_in = [table for table, choice in chosen if choice == "placeholder"]
     one_writer = Lock()  # streams of two sets may write one table
 
     def keep_events(arrived: DataFrame, files: sources.Files, name: str, number: int) -> None:
         mapped = sources.read_columns(arrived, files, tables.RAW_EVENTS.schema, settings.run.as_of)
         raw = mapped.transform(privacy.pseudonymise_all, ["user_id", *files.keyed], key).withColumn("source", F.lit(mapping.name))
+        for table in filled_in:  # before the events that need them: whoever reads those finds these
+            with one_writer:
+                tables.merge(sources.placeholders(raw, table.key[0], table.schema), settings, table, is_insert_only=True)
         written["events"] += tables.append_once(raw, settings, tables.RAW_EVENTS, name, number)
 
     def keep_entities(arrived: DataFrame, files: sources.Files, name: str, number: int) -> None:
         table = _ENTITIES[files.entity]
-        records = sources.read_columns(arrived, files, table.schema, settings.run.as_of).transform(
-            sources.add_is_key_reused, table.name, table.key[0]
-        )
+        is_vaulted = keeps_vault and bool(files.vault)
+        records = sources.read_columns(arrived, files, table.schema, settings.run.as_of, is_vaulted)
+        records = records.transform(sources.add_is_key_reused, table.name, table.key[0])
         named = [name for name in ("user_id", *files.keyed) if name in table.column_names]
         records = records.transform(privacy.pseudonymise_all, named, key)
+        if is_vaulted:  # sealed before anything of it is kept, in memory or on disk
+            records = records.transform(privacy.add_sealed, vault_key)
         rules = expectations.load_rules(spark, table.name, sources.records_schema(table.schema))
         judged = records.transform(expectations.add_reasons, rules)
         if table is tables.PROMOTIONS:
@@ -41,9 +50,12 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         sound, broken = judged.where(F.size("reasons") == 0), judged.where(F.size("reasons") > 0)
         current = sources.keep_current(sound, table.key[0], table.column_names)
         with one_writer:
-            refused = sources.as_rejected(broken, table.name)
+            refused = sources.as_rejected(broken.drop("sealed", "key_mark"), table.name)
             rejected = 0 if broken.isEmpty() else tables.append_once(refused, settings, tables.ENTITIES_REJECTED, name, number)
             kept = tables.merge(current, settings, table, columns=files.columns)
+            if is_vaulted:
+                boxes = sources.keep_current(sound.where(F.col("sealed").isNotNull()), "user_id", tables.VAULT.column_names)
+                tables.merge(boxes, settings, tables.VAULT)
         judged.unpersist()
         written.update({"rejected": written["rejected"] + rejected, table.name: written.get(table.name, 0) + kept})
 

@@ -22,7 +22,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     lately = allocation.recent(ledgers, promotions, as_of, settings.allocation)
     free = allocation.applied(scores, promotions, lately, settings.allocation)
     decisions = issuing.assign(allocations, scores, free, resources, run_id, settings.execution)
-    key = privacy.load_key(settings)
+    key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
     offers = issuing.to_offers(decisions, promotions, run_id, as_of, settings.offers.horizon_days, key, decided)
     written = tables.merge(offers, settings, tables.OFFERS, is_insert_only=True)
     ledger = tables.read(spark, settings, tables.OFFERS).where(own)

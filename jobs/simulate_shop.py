@@ -13,7 +13,7 @@ from promoloop.simulator.world import day_of, number
 def run(spark: SparkSession, settings: Settings) -> Outcome:
     """Open the shop with its history; once run.as_of has offers, live the days after it. Nothing where that is done."""
     finished = landing.manifests(spark, settings.paths.landing)
-    world, key = chapters.world_of(settings, finished), privacy.load_key(settings)
+    world, key = chapters.world_of(settings, finished), privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
     chapter, blocks, offers = shop.history(world), shop.history_blocks(spark, world), ""
     if finished and tables.exists(spark, settings, tables.TRUTH_USERS):
         decided = _decided(spark, settings)

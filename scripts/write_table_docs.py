@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from promoloop.tables import TABLES, Table
+from promoloop.tables import APART, TABLES, Table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "tables.md"
 
@@ -14,6 +14,7 @@ def describe(table: Table) -> str:
         f"## {table.name}",
         "",
         f"Grain: {table.grain}. Key: {', '.join(table.key)}. Written by `{table.written_by}` ({table.writing})"
+        + (", under `paths.vault`" if table.place == "vault" else "")
         + (f", clustered by {', '.join(table.clustering)}." if table.clustering else "."),
         "",
         "| column | type | null | meaning |",
@@ -26,7 +27,7 @@ def describe(table: Table) -> str:
 def main() -> None:
     """Write or check the page."""
     head = "# Tables\n\nGenerated from `lib/promoloop/tables` by `make docs`; do not edit.\n\n"
-    page = head + "\n\n".join(describe(table) for table in TABLES) + "\n"
+    page = head + "\n\n".join(describe(table) for table in (*TABLES, *APART)) + "\n"
     if "--check" in sys.argv:
         if not PAGE.is_file() or PAGE.read_text() != page:
             sys.exit("docs/tables.md is stale: run make docs")

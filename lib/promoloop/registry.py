@@ -12,8 +12,10 @@ import logging
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,49 @@ def cards(settings: Settings) -> list[dict[str, Any]]:
                 path = _downloaded(settings, version, _CARD, folder)
                 found.append({**json.loads(Path(path).read_text()), "version": str(version.version)})
     return sorted(found, key=lambda card: str(card["name"]))
+
+
+def versions(settings: Settings) -> list[dict[str, str]]:
+    """Every version of every model kept, in use or not: name, version, as_of (it has learned from what was before that day)."""
+    found = []
+    for version in _versions(settings):
+        with tempfile.TemporaryDirectory() as folder:
+            card = json.loads(Path(_downloaded(settings, version, _CARD, folder)).read_text())
+            found.append({"name": card["name"], "version": str(version.version), "as_of": card["as_of"]})
+    return found
+
+
+def count_naming(settings: Settings, names: Collection[str]) -> int:
+    """Versions with a file that contains any of `names`: none, as what is kept of a model is the size of items, not of users."""
+    wanted, found = [name.encode() for name in names], 0
+    for version in _versions(settings):
+        with tempfile.TemporaryDirectory() as folder:
+            files = [file for file in Path(_downloaded(settings, version, "", folder)).rglob("*") if file.is_file()]
+            found += any(name in content for content in (file.read_bytes() for file in files) for name in wanted)
+    return found
+
+
+def copy(settings: Settings, into: Settings) -> None:
+    """Begin the registry of `into` as it is here: the models there are are shared, new ones and the alias are the copy's alone.
+
+    Of a local store; one on a server is not copied, and `into`, a folder, begins empty.
+    """
+    folder, target = _folder(settings), _folder(into)
+    uri = settings.paths.models
+    store = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:") else folder and folder / "mlflow.db"
+    if store is None or target is None or not store.is_file():
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(store, target / "mlflow.db")
+    with closing(sqlite3.connect(target / "mlflow.db")) as copied, copied:  # or what is new would land beside the originals
+        copied.execute("UPDATE experiments SET artifact_location = ?", ((target / "artifacts").as_uri(),))
+
+
+def _versions(settings: Settings) -> list[Any]:
+    client, prefix = _client(settings), _registered(settings, "")
+    named = sorted(model.name for model in client.search_registered_models(max_results=1000) if model.name.startswith(prefix))
+    ordered = [sorted(client.search_model_versions(f"name = '{name}'"), key=lambda version: int(version.version)) for name in named]
+    return [version for of_name in ordered for version in of_name]
 
 
 def _log(settings: Settings, name: str, save: Any, figures: Figures, params: Params, card: Mapping[str, Any]) -> str:

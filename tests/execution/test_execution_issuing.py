@@ -5,7 +5,7 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 import builders
-from promoloop import tables
+from promoloop import privacy, tables
 from promoloop.execution import codes, exploring, issuing
 from promoloop.settings import Settings
 
@@ -73,8 +73,8 @@ def test_planned_users_are_treated_or_withheld_and_explorers_never_planned(
 
 def test_a_code_survives_no_slip(spark: SparkSession) -> None:
     offers = spark.range(300).select(F.col("id").cast("string").alias("offer_id"))
-    issued = offers.select(codes.issue(F.col("offer_id"), b"k" * 32).alias("code")).cache()
-    other = offers.select(codes.issue(F.col("offer_id"), b"l" * 32).alias("code"))
+    issued = offers.select(codes.issue(F.col("offer_id"), privacy.Key((b"k" * 32,))).alias("code")).cache()
+    other = offers.select(codes.issue(F.col("offer_id"), privacy.Key((b"l" * 32,))).alias("code"))
     assert issued.distinct().count() == 300
     assert issued.intersect(other).count() == 0
 

@@ -1,30 +1,23 @@
 """Ingest and clean from files to verdicts, run twice, gated, and killed half-way."""
 
-import importlib.util
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from threading import Thread
-from types import ModuleType
 
 import pytest
 import shop_files
+from job_files import job
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from promoloop import privacy, tables
+import scanning
+from builders import rows
+from promoloop import privacy, registry, tables
 from promoloop.errors import UserError
+from promoloop.execution import channels
 from promoloop.settings import Settings
-
-
-def job(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"job_{name}", Path(__file__).parents[2] / "jobs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 ingest, clean, requeue, forget = (job(name) for name in ("ingest_events", "clean_events", "requeue_events", "forget_user"))
 
@@ -135,16 +128,23 @@ def test_entities_are_current_and_bad_ones_quarantined(spark: SparkSession, sett
         "threshold: not a number",
     ]
     assert tables.read(spark, settings, tables.PAST_OFFERS).select("run_id", "arm", "is_sent").first() == ("past-1", "treatment", True)
+    kept = privacy.unsealed(tables.read(spark, settings, tables.VAULT), privacy.load_vault_key(settings)).collect()
+    assert {row["user_id"] for row in kept} == {row["user_id"] for row in users}
+    assert kept[0]["identifiers"] == {
+        "name": "Ann Planted", "mail": "ann.planted@mail.example", "phone": "+86 138 0000 1234", "address": "1 Planted Street",
+    }  # fmt: skip
+    assert not Path(settings.paths.tables, "vault").exists()
 
 
 def test_gate_names_rule_rows_and_examples_and_writes_nothing(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
-    settings = settings_with("events.max_rejected_share=0.2")
+    settings = settings_with("events.max_rejected_share=0.2", "privacy.has_vault=false")
     landing = Path(settings.paths.landing)
     shop_files.write_shop(landing)
     shop_files.write(
         landing, "events", {"event_id": "e1"}, *[{"event_id": f"b{i}", "event_type": "purchase", "quantity": 0} for i in range(4)]
     )
     ingest.run(spark, settings)
+    assert not Path(settings.paths.vault).exists()  # privacy.has_vault is off
     with pytest.raises(UserError, match=r"4 of 5 rows rejected .*rule 'quantity: zero' broke on 4 rows, such as .*part-0\.json\.gz row 1"):
         clean.run(spark, settings)
     assert not tables.exists(spark, settings, tables.EVENTS)
@@ -172,14 +172,54 @@ def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(spark: Sp
         assert totals == (3, 2, 1)
 
     before = settings_with("events.max_rejected_share=0.9", "privacy.forget=['u4']")
-    figures = forget.run(spark, before).figures
-    assert {name: left for name, left in figures.items() if left} == {}
-    assert {"left in users", "left in events", "left in raw_events", "left in events_rejected"} <= set(figures)
+    shop_files.write(landing, "events", {"event_id": "more", "item": "i2"}, batch="2026-01-11_2026-01-12")
+    ingest.run(spark, settings)
+    with pytest.raises(UserError, match="run clean_events first"):  # or the stream would bring back what is erased
+        forget.run(spark, before)
+    clean.run(spark, settings)
     pseudonym = spark.range(1).select(privacy.pseudonymise(F.lit("u4"), privacy.load_key(settings))).collect()[0][0]
-    files = [path for path in Path(settings.paths.tables).rglob("*") if path.is_file()]
-    parquet = spark.read.parquet(*[str(path) for path in files if path.suffix == ".parquet" and "/events/" in str(path)])
-    assert pseudonym not in {row["user_id"] for row in parquet.select("user_id").collect()}
-    assert [path for path in files if path.suffix == ".json" and pseudonym in path.read_text()] == []
+    sent = {"run_id": "r", "promotion_id": "P1", "is_sent": True, "channel": "push", "code": "C"}
+    ledger = [{"offer_id": "o8", "user_id": pseudonym, **sent}, {"offer_id": "o9", "user_id": "somebody", **sent}]
+    tables.merge(rows(spark, tables.OFFERS, *ledger), settings, tables.OFFERS)
+    channels.write(tables.read(spark, settings, tables.OFFERS), tables.read(spark, settings, tables.PROMOTIONS), settings.paths.out, "r")
+    day = settings.run.model_copy(update={"as_of": date(2026, 1, 1)})  # before the first event of u4
+    registry.log_document(settings.model_copy(update={"run": day}), "earlier", {"a": 1}, {}, {})
+    registry.log_document(settings, "later", {"a": 1}, {}, {})
+    assert channels.count_naming(spark, settings.paths.out, [pseudonym]) == 1
+
+    figures = dict(forget.run(spark, before).figures)
+    assert figures.pop("models trained on that data, to be trained again") == "later version 1"
+    assert {name: left for name, left in figures.items() if left} == {}
+    assert {f"left in {where}" for where in ("offers", "channel files", "checkpoints", "models")} <= set(figures)
+    assert channels.count_naming(spark, settings.paths.out, ["somebody"]) == 1
+    places = [Path(settings.paths.tables), Path(settings.paths.vault), Path(settings.paths.checkpoints), Path(settings.paths.models)]
+    assert scanning.found([*places, settings.paths.out_folder / "channels"], pseudonym) == {}
+    assert {"left in users", "left in events", "left in raw_events", "left in events_rejected", "left in vault"} <= set(figures)
+
+
+def test_placeholders_by_choice_are_filled_when_the_entity_arrives(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
+    choice = ("events.unknown_users='placeholder'", "events.unknown_items='placeholder'", "privacy.has_vault=false")
+    settings = settings_with(*choice, "events.max_rejected_share=0.9")
+    landing = Path(settings.paths.landing)
+    shop_files.write_shop(landing)
+    nobody = {"event_id": "nobody", "user": None, "item": "i3"}
+    shop_files.write(landing, "events", {"event_id": "known"}, {"event_id": "new", "user": "u9", "item": "i9"}, nobody)
+    ingest.run(spark, settings)
+    assert clean.run(spark, settings).rows_out == 2
+    assert {row["event_id"] for row in tables.read(spark, settings, tables.EVENTS).collect()} == {"known", "new"}
+    users, items = tables.read(spark, settings, tables.USERS), tables.read(spark, settings, tables.ITEMS)
+    bare = users.where("gender IS NULL").collect()
+    assert [(row["channels"], row["has_consent"], row["age_band"]) for row in bare] == [([], False, None)]
+    assert users.where("gender = 'female' AND has_consent").count() == 3  # a placeholder never goes over a real user
+    assert [(row["price"], row["category"]) for row in items.where("item_id = 'i9'").collect()] == [(None, None)]
+
+    shop_files.write(landing, "users", {"user": "u9"}, batch="2026-01-11_2026-01-12")
+    shop_files.write(landing, "items", {"item": "i9", "price": 9.0}, batch="2026-01-11_2026-01-12")
+    ingest.run(spark, settings)
+    users, items = tables.read(spark, settings, tables.USERS), tables.read(spark, settings, tables.ITEMS)
+    assert [row["has_consent"] for row in users.where(F.col("user_id") == bare[0]["user_id"]).collect()] == [True]
+    assert (users.count(), items.count()) == (4, 4)
+    assert [(str(row["price"]), row["category"]) for row in items.where("item_id = 'i9'").collect()] == [("9.00", "tea")]
 
 
 def test_continuous_ingestion_takes_files_as_they_arrive(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:

@@ -11,33 +11,35 @@ from promoloop import privacy
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 
-KEY = b"k" * 32
+SECRET = b"k" * 32
+KEY = privacy.Key((SECRET,))
 
 
 def test_pseudonym_is_the_keyed_hash_of_the_id(spark: SparkSession) -> None:
     ids = spark.createDataFrame([("u1",), ("ü 2",), ("u1",), (None,)], "user string")
     found = [row[0] for row in ids.select(privacy.pseudonymise(F.col("user"), KEY)).collect()]
-    expected = [None if raw is None else hmac.new(KEY, raw.encode(), hashlib.sha256).hexdigest() for raw in ("u1", "ü 2", "u1", None)]
+    expected = [None if raw is None else hmac.new(SECRET, raw.encode(), hashlib.sha256).hexdigest() for raw in ("u1", "ü 2", "u1", None)]
     assert found == expected
 
 
 def test_pseudonyms_differ_under_another_key_and_the_plan_hides_the_key(spark: SparkSession, capsys: pytest.CaptureFixture[str]) -> None:
     ids = spark.createDataFrame([(7,)], "user long")
-    both = ids.select(privacy.pseudonymise(F.col("user"), KEY).alias("a"), privacy.pseudonymise(F.col("user"), b"z" * 32).alias("b"))
+    other = privacy.Key((b"z" * 32,))
+    both = ids.select(privacy.pseudonymise(F.col("user"), KEY).alias("a"), privacy.pseudonymise(F.col("user"), other).alias("b"))
     row = both.collect()[0]
-    assert row["a"] == hmac.new(KEY, b"7", hashlib.sha256).hexdigest() != row["b"]
+    assert row["a"] == hmac.new(SECRET, b"7", hashlib.sha256).hexdigest() != row["b"]
     both.explain(True)
-    assert KEY.decode() not in capsys.readouterr().out
+    assert SECRET.decode() not in capsys.readouterr().out
 
 
 def test_default_key_is_for_local_environments_alone(settings: Settings, settings_with: Callable[..., Settings]) -> None:
-    assert len(privacy.load_key(settings)) >= 32
+    assert len(privacy.load_key(settings).newest) >= 32
     with pytest.raises(UserError, match=r"privacy\.key: environment cluster"):
         privacy.load_key(settings_with("run.environment=cluster"))
 
 
 def test_key_comes_from_the_file_referred_to(tmp_path: Path, settings_with: Callable[..., Settings]) -> None:
-    (tmp_path / "good").write_bytes(KEY + b"\n")
+    (tmp_path / "good").write_bytes(SECRET + b"\n")
     (tmp_path / "short").write_bytes(b"abc")
     assert privacy.load_key(settings_with(f"privacy.key=file:{tmp_path}/good", "run.environment=cluster")) == KEY
     with pytest.raises(UserError, match="holds 3 bytes"):
@@ -47,5 +49,5 @@ def test_key_comes_from_the_file_referred_to(tmp_path: Path, settings_with: Call
 
 
 def test_key_comes_from_the_environment_by_name(monkeypatch: pytest.MonkeyPatch, settings_with: Callable[..., Settings]) -> None:
-    monkeypatch.setenv("SHOP_KEY", KEY.decode())
+    monkeypatch.setenv("SHOP_KEY", SECRET.decode())
     assert privacy.load_key(settings_with("privacy.key=env:SHOP_KEY")) == KEY

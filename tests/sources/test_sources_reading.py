@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from pyspark.sql import DataFrame, SparkSession
 
 from promoloop import sources, tables
@@ -90,3 +91,15 @@ def test_every_shipped_mapping_loads_and_a_wrong_one_is_named(tmp_path: Path) ->
     )
     with pytest.raises(UserError, match=r"mapping file mine\.toml: sets\.0\.format"):
         sources.load_mapping(str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"vault": ["who"]}, "only a set of users"),
+        ({"entity": "users", "vault": ["who", "what"]}, "what must be among personal"),
+    ],
+)
+def test_a_vault_is_of_users_and_of_personal_fields(tmp_path: Path, changed: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValidationError, match=named):
+        mapping(tmp_path, **changed)

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from promoloop import home, session, sources
-from promoloop.cli import consoles, jobs, live, loop, playing, reporting, source, status, summary, why
+from promoloop.cli import consoles, jobs, live, loop, playing, reporting, reproduce, source, status, summary, why
 from promoloop.cli.run import StepError, StepInterruptedError, logs_folder, run_steps
 from promoloop.errors import UserError
 from promoloop.report import words
@@ -144,15 +144,49 @@ def forget(
     config: Config = None,
     assignments: Assignments = None,
 ) -> None:
-    """Erase users from every table, past versions included, and say what is left (nothing) and which models had seen them."""
+    """Erase users from tables, vault and channel files, past versions included; say what is left (nothing) and which models saw them."""
     named = f"privacy.forget={json.dumps(users)}"
     settings = load_for(source_name, config, [*(assignments or []), named])
     with opened(settings) as (console, spark):
         outcome = jobs.load("forget_user")(spark, settings)
         console.print(f"{words.count(outcome.rows_out)} rows erased")
         for where, rows in outcome.figures.items():
-            console.print(f"{where}: {rows}")
-        console.print(reporting.models_to_retrain(settings))
+            console.print(f"{where}: {rows}", soft_wrap=True)
+
+
+@app.command()
+def rekey(
+    new_key: Annotated[str, typer.Option("--new-key", help="Reference to the new key: file:PATH, env:NAME or secret:SCOPE/NAME.")],
+    source_name: SourceName = "shop",
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Change the key of the pseudonyms in every table, between two cycles. Safe to stop and to repeat."""
+    named = f"privacy.new_key={json.dumps(new_key)}"
+    settings = load_for(source_name, config, [*(assignments or []), named])
+    with opened(settings) as (console, spark):
+        outcome = jobs.load("rekey_users")(spark, settings)
+        console.print(f"{words.count(outcome.rows_out)} rows re-keyed; from now on: privacy.key = {json.dumps(new_key)}", soft_wrap=True)
+
+
+@app.command("reproduce")
+def reproduce_run(
+    run_id: Annotated[str, typer.Argument(help="The plan to make again: plan-YYYY-MM-DD.")],
+    into: Annotated[str | None, typer.Option("--into", help="Root for the tables made again; default: in the output folder.")] = None,
+    source_name: SourceName = "shop",
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Make a past plan again from the table versions it was made of, beside the tables, and compare every table's content hash."""
+    settings = load_for(source_name, config, assignments)
+    with opened(settings) as (console, spark):
+        compared, is_same = reproduce.again(spark, settings, run_id, into)
+        console.print(reproduce.shown(compared))
+        if not is_same:
+            console.print("the settings are not those the run was made with")
+    differ = [one.table for one in compared if one.recorded != one.reproduced]
+    if differ:
+        raise StepError(f"not identical: {', '.join(differ)}")
 
 
 @source_app.command("list")
@@ -177,6 +211,7 @@ def check_source(
 def conclude(console: Console, spark: SparkSession, settings: Settings) -> None:
     """Sum up what the tables hold, for people and for machines."""
     found = reporting.facts(spark, settings)
+    reporting.write_data_docs(spark, settings)  # the report links it
     report, figures = reporting.write_report(found, settings), reporting.write_figures(found, settings)
     console.print(summary.summary(found, settings.report.currency))
     console.print(f"\nreport   {report}\nfigures  {figures}", soft_wrap=True)

@@ -22,6 +22,7 @@ _PLANNING = (
 )
 _OUTCOME = (*_OPENING, "evaluate_promotions")
 JOBS = (*_OPENING, *_PLANNING, "evaluate_promotions")
+PLAN_JOBS = (*_PLANNING, "evaluate_promotions")  # what makes a plan and judges it, from events on
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.table import Table as Grid
 
-from promoloop import registry, tables
+from promoloop import expectations, registry, tables
 from promoloop.cli import journal
-from promoloop.report import audit, gather, page, words
+from promoloop.report import audit, data_docs, gather, page, words
 from promoloop.report.facts import Effect, Facts, Run
 from promoloop.settings import Settings
 from promoloop.simulator import truth as simulated
@@ -29,6 +29,7 @@ _SHOWN = (
     tables.OFFERS,
     tables.EVALUATIONS,
 )
+_JUDGED = (tables.BATCHES, tables.ENTITIES_REJECTED)
 _AUDITED = (tables.ALLOCATIONS, tables.OFFER_SCORES, tables.ALLOCATION_RESOURCES)
 
 
@@ -52,6 +53,18 @@ def write_report(found: Facts, settings: Settings) -> Path:
     own = settings.report
     target, partial = out / "report.html", out / "report.part"
     partial.write_text(page.render(found, own.title, own.currency, settings.privacy.k_anonymity, docs), encoding="utf-8")
+    os.replace(partial, target)
+    return target
+
+
+def write_data_docs(spark: SparkSession, settings: Settings) -> Path:
+    """Write `data_docs/index.html` into the output folder in one move: the rules, and how they were kept; return its path."""
+    frames = {t.name: tables.read(spark, settings, t) for t in _JUDGED if tables.exists(spark, settings, t)}
+    shown = data_docs.suites({name: expectations.load_suite(name) for name in data_docs.SUITES}, frames)
+    target = settings.paths.out_folder / "data_docs" / "index.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".part")
+    partial.write_text(data_docs.render(shown, settings.report.title, "../report.html"), encoding="utf-8")
     os.replace(partial, target)
     return target
 
@@ -104,12 +117,6 @@ def best_achievable(spark: SparkSession, settings: Settings) -> Grid:
         best = "–" if row["best"] is None else f"{row['best']:.4f}"
         grid.add_row(words.plain(row["model"]), words.plain(row["measure"]), best, "" if ours is None else f"{ours:.4f}")
     return grid
-
-
-def models_to_retrain(settings: Settings) -> str:
-    """The models in use, which have learned from everybody's past until they are trained again."""
-    named = [f"{card['name']} version {card['version']}" for card in registry.cards(settings)]
-    return f"models trained before, to be trained again: {', '.join(named) or 'none'}"
 
 
 _NO_RUN = Run("", None, (), (), (), ())

@@ -34,7 +34,8 @@ def reasons(spark: SparkSession, settings: Settings, user: str, promotion: str |
 
 
 def _pseudonym(spark: SparkSession, settings: Settings, user: str) -> str:
-    row = spark.range(1).select(privacy.pseudonymise(F.lit(user), privacy.load_key(settings))).first()
+    key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
+    row = spark.range(1).select(privacy.pseudonymise(F.lit(user), key)).first()
     return str(row[0]) if row is not None else user
 
 

@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 from promoloop.settings.data import EventsSettings
 
 NO_ID = "content-"  # begins the id of an event whose source gives it none
+_GAP = "gap-"  # begins the id of a session whose source gives it none
 
 CONTENT = (
     "event_type",
@@ -35,13 +36,25 @@ def add_identity(received: DataFrame) -> DataFrame:
 
     Same rows. Two records with one fingerprint say the same thing, whatever their event_id: the natural key.
     """
-    content = F.xxhash64(*[F.coalesce(F.col(name).cast("string"), F.lit("")) for name in CONTENT])
     return (
         received.withColumn("record_id", F.xxhash64("batch_id", "source_file", "row_number"))
-        .withColumn("fingerprint", content)
+        .withColumn("fingerprint", _fingerprint(F.col("session_id")))
         .withColumn("event_id", F.coalesce("event_id", made_id()))
         .withColumn("occurred_on", F.to_date("occurred_at"))
     )
+
+
+def renew_identity(accepted: DataFrame) -> DataFrame:
+    """Accepted events whose pseudonyms changed, with the fingerprint, and the id made of it, that the same record would get now."""
+    is_made = F.col("event_id").startswith(NO_ID)
+    given_session = F.when(~F.col("session_id").startswith(_GAP), F.col("session_id"))
+    renewed = accepted.withColumn("fingerprint", _fingerprint(given_session))
+    return renewed.withColumn("event_id", F.when(is_made, made_id()).otherwise(F.col("event_id")))
+
+
+def _fingerprint(session_id: Column) -> Column:
+    said = {name: F.col(name) for name in CONTENT} | {"session_id": session_id}
+    return F.xxhash64(*[F.coalesce(value.cast("string"), F.lit("")) for value in said.values()])
 
 
 def add_facts(identified: DataFrame, users: DataFrame, items: DataFrame, settings: EventsSettings) -> DataFrame:
@@ -82,7 +95,7 @@ def add_sessions(accepted: DataFrame, gap_minutes: int) -> DataFrame:
     pause = F.unix_seconds("occurred_at") - F.lag(F.unix_seconds("occurred_at")).over(moments)
     begins = F.when(pause.isNull() | (pause >= gap_minutes * 60), F.col("occurred_at"))
     begun = F.last("_begins", ignorenulls=True).over(moments.rowsBetween(Window.unboundedPreceding, Window.currentRow))
-    made = F.concat(F.lit("gap-"), F.lower(F.hex(F.xxhash64("user_id", begun))))
+    made = F.concat(F.lit(_GAP), F.lower(F.hex(F.xxhash64("user_id", begun))))
     return accepted.withColumn("_begins", begins).withColumn("session_id", F.coalesce("session_id", made)).drop("_begins")
 
 

@@ -1,11 +1,18 @@
 """Channel files: what each channel has to send, as CSV, by pseudonym. Only the shop, which holds the key, can address anyone."""
 
+from collections.abc import Collection
 from pathlib import Path
 
-from pyspark.sql import DataFrame
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 _ROWS_PER_FILE = 1_000_000
+
+
+def runs(offers: DataFrame) -> list[str]:
+    """Plans that `offers` speaks of: as many as there are channel folders."""
+    return sorted(row["run_id"] for row in offers.select("run_id").distinct().collect())
 
 
 def write(offers: DataFrame, promotions: DataFrame, out: str, run_id: str) -> str:
@@ -13,10 +20,24 @@ def write(offers: DataFrame, promotions: DataFrame, out: str, run_id: str) -> st
 
     Columns: offer_id, user_id, promotion_id, promotion (its name), code, valid_from_at, valid_until_at. Returns the folder.
     """
-    folder = f"{out if ':' in out else Path(out).resolve()}/channels/{run_id}"
-    sent = offers.where("is_sent").join(F.broadcast(promotions.select("promotion_id", F.col("name").alias("promotion"))), "promotion_id")
+    folder = f"{_root(out)}/{run_id}"
+    names = promotions.select("promotion_id", F.col("name").alias("promotion"))
+    sent = offers.where(F.col("is_sent") & (F.col("run_id") == run_id)).join(F.broadcast(names), "promotion_id")
     rows = sent.select("channel", "offer_id", "user_id", "promotion_id", "promotion", "code", "valid_from_at", "valid_until_at")
     ordered = rows.repartition("channel").sortWithinPartitions("channel", "user_id", "offer_id")
     writer = ordered.write.partitionBy("channel").mode("overwrite").option("header", True).option("maxRecordsPerFile", _ROWS_PER_FILE)
     writer.csv(folder)
     return folder
+
+
+def count_naming(spark: SparkSession, out: str, names: Collection[str]) -> int:
+    """Lines of all channel files that contain any of `names`."""
+    try:
+        lines = spark.read.option("recursiveFileLookup", True).text(_root(out))
+    except AnalysisException:  # nothing was ever issued
+        return 0
+    return lines.where(F.exists(F.array(*map(F.lit, names)), lambda name: F.contains("value", name))).count()
+
+
+def _root(out: str) -> str:
+    return f"{out if ':' in out else Path(out).resolve()}/channels"

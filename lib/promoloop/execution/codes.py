@@ -15,7 +15,7 @@ _BASE_31 = "0123456789ABCDEFGHIJKLMNOPQRSTU"
 _LENGTH = 12
 
 
-def issue(offer_id: Column, key: bytes) -> Column:
+def issue(offer_id: Column, key: privacy.Key) -> Column:
     """The code of an offer. Without the key nobody can compute it; the key is the one of the pseudonyms, used for another purpose."""
     hashed = privacy.pseudonymise(F.concat(F.lit("redemption code "), offer_id), key)
     digits = F.lpad(F.conv(F.substring(hashed, 1, 14), 16, 31), _LENGTH, "0")

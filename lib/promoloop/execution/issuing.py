@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promoloop import privacy
 from promoloop.execution import codes, exploring
 from promoloop.offers import arms, eligibility
 from promoloop.settings.plan import ExecutionSettings
@@ -36,7 +37,7 @@ def assign(
 
 
 def to_offers(
-    decisions: DataFrame, promotions: DataFrame, run_id: str, as_of: date, horizon_days: int, key: bytes, decided: DataFrame
+    decisions: DataFrame, promotions: DataFrame, run_id: str, as_of: date, horizon_days: int, key: privacy.Key, decided: DataFrame
 ) -> DataFrame:
     """Rows of table offers for `decisions` of `assign`: ids, windows and codes.
 

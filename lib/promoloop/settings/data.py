@@ -1,5 +1,7 @@
 """Settings of what arrives: sources, events, privacy."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from promoloop.settings.section import Section
@@ -21,6 +23,8 @@ class EventsSettings(Section):
     session_gap_minutes: int = Field(ge=1, description="A pause this long ends a session, where the source has none")
     max_quantity: int = Field(ge=1, description="Most units of one purchase, in categories without a limit of their own")
     max_quantity_of: dict[str, int] = Field(default={}, description="Most units of one purchase, by category")
+    unknown_users: Literal["quarantine", "placeholder"] = Field(description="What an arriving event of a user no set has named leads to")
+    unknown_items: Literal["quarantine", "placeholder"] = Field(description="The same of items")
     bot_min_events: int = Field(ge=2, description="Fewest events of a user on a day from which the day is looked at for a bot")
     bot_events_per_hour: int = Field(ge=1, description="More events an hour than this are a bot's")
     bot_regularity: float = Field(ge=0, le=1, description="Gaps between events deviating less than this share of their mean are a bot's")
@@ -31,5 +35,8 @@ class PrivacySettings(Section):
     """Pseudonyms and publishing."""
 
     key: str | None = Field(default=None, description="Reference to the pseudonym key: file:PATH, env:NAME or secret:SCOPE/NAME")
+    new_key: str | None = Field(default=None, description="Reference to the key that rekey_users changes to")
+    has_vault: bool = Field(description="Keep the direct identifiers a mapping calls `vault`, encrypted, under paths.vault; else nowhere")
+    vault_key: str | None = Field(default=None, description="Reference to the key of the vault, another one than the pseudonyms'")
     forget: list[str] = Field(default=[], description="Users (raw ids, as the source names them) that forget_user erases")
     k_anonymity: int = Field(ge=1, description="Smallest group of users a published aggregate may show")

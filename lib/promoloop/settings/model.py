@@ -4,7 +4,6 @@ from promoloop.settings.data import EventsSettings, PrivacySettings, SourceSetti
 from promoloop.settings.learning import FeaturesSettings, OffersSettings, ProfilesSettings, RecommendersSettings
 from promoloop.settings.plan import (
     AllocationSettings,
-    DesignSettings,
     EvaluationSettings,
     ExecutionSettings,
     ReportSettings,

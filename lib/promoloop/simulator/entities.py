@@ -15,8 +15,8 @@ from promoloop.simulator.raw import item_id, user_id
 from promoloop.simulator.shop import files, per_block
 from promoloop.simulator.world import World, day_of, iso
 
-_FIRST = ("Ada", "Ben", "Chen", "Dina", "Emil", "Fatou", "Gita", "Hugo", "Ines", "Jan", "Kofi", "Lea", "Mara", "Nils", "Olga", "Paul")
-_LAST = ("Abel", "Brook", "Costa", "Duran", "Evans", "Fuchs", "Garcia", "Haas", "Ito", "Jansen", "Klein", "Lopez", "Meyer", "Novak")
+FIRST_NAMES = ("Ada", "Ben", "Chen", "Dina", "Emil", "Fatou", "Gita", "Hugo", "Ines", "Jan", "Kofi", "Lea", "Mara", "Nils", "Olga", "Paul")
+LAST_NAMES = ("Abel", "Brook", "Costa", "Duran", "Evans", "Fuchs", "Garcia", "Haas", "Ito", "Jansen", "Klein", "Lopez", "Meyer", "Novak")
 
 
 def users(spark: SparkSession, world: World) -> DataFrame:
@@ -49,8 +49,9 @@ def users(spark: SparkSession, world: World) -> DataFrame:
     )
     rows = blocks.mapInArrow(per_block(known), schema)
     number, mark = F.col("user_number"), F.abs(F.hash("user_number", F.lit(world.seed)))
-    first, last = F.array(*map(F.lit, _FIRST)), F.array(*map(F.lit, _LAST))
-    given, family = F.element_at(first, (mark % len(_FIRST)) + 1), F.element_at(last, (F.floor(mark / 64) % len(_LAST) + 1).cast("int"))
+    first, last = F.array(*map(F.lit, FIRST_NAMES)), F.array(*map(F.lit, LAST_NAMES))
+    given = F.element_at(first, (mark % len(FIRST_NAMES)) + 1)
+    family = F.element_at(last, (F.floor(mark / 64) % len(LAST_NAMES) + 1).cast("int"))
     return rows.select(
         user_id(number).alias("user"),
         F.concat(given, F.lit(" "), family).alias("name"),

@@ -18,13 +18,13 @@ def sent(offers: DataFrame) -> DataFrame:
 
 
 def fingerprint(sent_offers: DataFrame) -> str:
-    """A text that is equal for equal offers; empty where there are none."""
-    told = F.xxhash64("offer_id", "user_id", "promotion_id", "valid_from_at", "valid_until_at").cast("decimal(38,0)")
+    """A text that is equal for equal offers; empty where there are none. Pseudonyms are left out: re-keying changes no offer."""
+    told = F.xxhash64("offer_id", "promotion_id", "valid_from_at", "valid_until_at").cast("decimal(38,0)")
     row = sent_offers.agg(F.count(F.lit(1)).alias("rows"), F.sum(told).alias("hash")).first()
     return "" if row is None or row["rows"] == 0 else f"{row['rows']}:{row['hash']}"
 
 
-def blocks(world: World, state: DataFrame, sent_offers: DataFrame, key: bytes, first: int) -> DataFrame:
+def blocks(world: World, state: DataFrame, sent_offers: DataFrame, key: privacy.Key, first: int) -> DataFrame:
     """One row per block of users for a chapter that begins on day `first`: `block`, and `people` with their state and offers.
 
     `state` is truth_users as of that day. An offer counts on the whole days of its validity.

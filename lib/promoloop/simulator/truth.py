@@ -37,7 +37,7 @@ _OUTLOOK = ("buy_probability", "expected_orders", "expected_margin")
 _BINS = 10_000
 
 
-def users(chapter: Chapter, blocks: DataFrame, key: bytes) -> DataFrame:
+def users(chapter: Chapter, blocks: DataFrame, key: privacy.Key) -> DataFrame:
     """Table truth_users as of the day after `chapter`: one row per user."""
     days = range(chapter.until, chapter.until + chapter.world.season_days)
 
@@ -84,7 +84,7 @@ def users(chapter: Chapter, blocks: DataFrame, key: bytes) -> DataFrame:
     )
 
 
-def offers(chapter: Chapter, blocks: DataFrame, key: bytes) -> DataFrame:
+def offers(chapter: Chapter, blocks: DataFrame, key: privacy.Key) -> DataFrame:
     """Table truth_offers as of the day after `chapter`: every consenting user and every promotion on offer from that day."""
     world = chapter.world
     days, promotions = range(chapter.until, chapter.until + world.season_days), world.active(chapter.until)

@@ -2,7 +2,7 @@
 
 from promoloop.sources.check import SetCheck, check
 from promoloop.sources.columns import read_columns, records_schema, redact
-from promoloop.sources.entities import add_is_key_reused, as_rejected, keep_current
+from promoloop.sources.entities import add_is_key_reused, as_rejected, keep_current, placeholders
 from promoloop.sources.mapping import ENTITIES, Files, Mapping, list_mappings, load_mapping
 from promoloop.sources.reading import are_there, arrivals
 from promoloop.sources.stream import Take, take, wait_for
@@ -21,6 +21,7 @@ __all__ = [
     "keep_current",
     "list_mappings",
     "load_mapping",
+    "placeholders",
     "read_columns",
     "records_schema",
     "redact",

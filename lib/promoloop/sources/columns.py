@@ -16,12 +16,13 @@ _UNREAD = "unread"
 _FAILED = "failed"
 
 
-def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: str) -> DataFrame:
+def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: str, has_identifiers: bool = False) -> DataFrame:
     """One row of `schema` per record of the entity, with its place (batch_id, source_file, row_number, received_at) and `_rescued`.
 
     `arrived` is what `reading.add_fields` returns. Null where the mapping says nothing. `_rescued` is JSON, null for a sound record:
     `failed` (our column: the text that is not of its type), `new` (fields the mapping does not know), `unread` (the shape of a
-    record that cannot be read: letters become x, digits 9, so that it names nobody).
+    record that cannot be read: letters become x, digits 9, so that it names nobody). `has_identifiers`: add `identifiers`, the map of the
+    fields the mapping calls `vault`, in the clear: seal it at once.
     """
     placed = (
         arrived.withColumn("batch_id", F.expr(files.batch))
@@ -32,9 +33,9 @@ def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: s
     if files.only is not None:
         named = named.where(F.col("fields").isNull() | F.coalesce(F.expr(files.only), F.lit(False)))
     raw = {name: F.expr(expression) for name, expression in files.columns.items()}
-    texts = named.select(
-        "batch_id", "source_file", "row_number", "received_at", "line", "fields", *[c.alias(f"_{n}") for n, c in raw.items()]
-    )
+    place_and_line = ("batch_id", "source_file", "row_number", "received_at", "line", "fields")
+    vault = [_identifiers(files).alias("identifiers")] if has_identifiers else []
+    texts = named.select(*place_and_line, *[c.alias(f"_{n}") for n, c in raw.items()], *vault)
     kinds = {field.name: field.dataType for field in schema}
     place = {"batch_id", "source_file", "row_number", "received_at", "source", "_rescued"}
     typed = {name: _convert(texts, name, kinds[name], files) for name in raw}
@@ -52,12 +53,13 @@ def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: s
         *[column.alias(name) for name, column in typed.items()],
         *absent,
         _rescued(files, failed).alias("_rescued"),
+        *(["identifiers"] if has_identifiers else []),
     )
 
 
-def read_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: date) -> DataFrame:
+def read_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: date, has_identifiers: bool = False) -> DataFrame:
     """Records of `reading.arrivals` (a batch, or one take of a stream) as rows of `schema`: `add_fields`, then `add_columns`."""
-    return add_columns(add_fields(arrived, files), files, schema, as_of.isoformat())
+    return add_columns(add_fields(arrived, files), files, schema, as_of.isoformat(), has_identifiers)
 
 
 def records_schema(schema: T.StructType) -> T.StructType:
@@ -104,6 +106,11 @@ def _time(text: Column, files: Files) -> Column:
             has_offset = F.rlike(text, F.lit(r"(Z|UTC|[+-]\d\d:?\d\d)$"))
             readings.append(local if files.zone == "UTC" else F.when(has_offset, local).otherwise(F.to_utc_timestamp(local, files.zone)))
     return F.coalesce(*readings)
+
+
+def _identifiers(files: Files) -> Column:
+    pairs = [part for name in files.vault for part in (F.lit(name), F.col(f"`{name}`"))]
+    return F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull())
 
 
 def _rescued(files: Files, failed: list[Column]) -> Column:

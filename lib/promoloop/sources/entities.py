@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 _PLACE = ("received_at", "batch_id", "source_file", "row_number")
 
@@ -24,6 +25,22 @@ def keep_current(records: DataFrame, key: str, columns: Collection[str]) -> Data
     """`columns` of the last received record of each `key`; grain: key. Records are reduced where they lie before any of them moves."""
     latest = F.max_by(F.struct(*columns), F.struct(*_PLACE)).alias("_latest")
     return records.groupBy(key).agg(latest).select("_latest.*")
+
+
+def placeholders(records: DataFrame, key: str, schema: T.StructType) -> DataFrame:
+    """One row of `schema` per `key` that `records` name, with nothing known but that: no channel, no consent; grain: key.
+
+    Insert them where the key is new and nowhere else: the real entity, whenever it comes, is merged over its placeholder.
+    """
+    bare = {field.name: _nothing(field) for field in schema if field.name != key}
+    named = records.where(F.col(key).isNotNull()).select(key).distinct()
+    return named.withColumns(bare).select(*schema.fieldNames())
+
+
+def _nothing(field: T.StructField) -> Column:
+    if not field.nullable and isinstance(field.dataType, T.ArrayType):
+        return F.array().cast(field.dataType)
+    return F.lit(False) if not field.nullable and isinstance(field.dataType, T.BooleanType) else F.lit(None).cast(field.dataType)
 
 
 def as_rejected(records: DataFrame, table_name: str) -> DataFrame:

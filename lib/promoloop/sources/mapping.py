@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from promoloop import home
 from promoloop.errors import UserError
@@ -25,7 +25,7 @@ class Files(Section):
     fields: list[str] = Field(min_length=1, description="The source's columns; any other column is new, and kept in _rescued")
     personal: list[str] = Field(default=[], description="Fields with a user's id or other direct identifiers: never kept in _rescued")
     keyed: list[str] = Field(default=[], description="Our columns, beside user_id, whose text names a person: they become pseudonyms too")
-    vault: list[str] = Field(default=[], description="Personal fields kept encrypted in the vault, where privacy.has_vault is set")
+    vault: list[str] = Field(default=[], description="Personal fields of users kept encrypted in the vault, where privacy.has_vault is set")
     columns: dict[str, str] = Field(min_length=1, description="Our column = Spark SQL over the source's fields, all of them text")
     only: str | None = Field(default=None, description="Spark SQL condition over the fields; other readable rows are not for this entity")
     times: list[str] = Field(
@@ -39,6 +39,15 @@ class Files(Section):
         description="Spark SQL over source_file: the batch's name",
     )
     received_at: str = Field(default="file_modified_at", description="Spark SQL over source_file, batch_id and file_modified_at")
+
+    @model_validator(mode="after")
+    def _vault_is_of_users(self) -> "Files":
+        if self.vault and self.entity != "users":
+            raise ValueError("only a set of users has a vault")
+        stray = sorted(set(self.vault) - set(self.personal))
+        if stray:
+            raise ValueError(f"vault: {', '.join(stray)} must be among personal, or would be kept in the clear")
+        return self
 
 
 class Mapping(Section):

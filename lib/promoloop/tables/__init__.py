@@ -2,13 +2,14 @@
 
 from promoloop.tables.behaviour import BATCHES, ENTITIES_REJECTED, EVENTS, EVENTS_REJECTED, RAW_EVENTS
 from promoloop.tables.learned import ITEM_FEATURES, ITEM_RECOMMENDATIONS, OFFER_SCORES, USER_FEATURES, USER_PROFILES
-from promoloop.tables.lineage import versions_read
+from promoloop.tables.lineage import settings_mark, versions_read
 from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, EVALUATIONS, OFFERS
 from promoloop.tables.shop import ITEMS, PAST_OFFERS, PROMOTIONS, USERS
 from promoloop.tables.store import (
     address,
     append_once,
     checkpoint,
+    clone_version,
     content_hash,
     enforce,
     erase_people,
@@ -23,11 +24,14 @@ from promoloop.tables.store import (
     replace_day,
     replace_run,
     replace_table,
+    rewrite_once,
     vacuum,
     version,
 )
 from promoloop.tables.table import Column, Table
+from promoloop.tables.taken import count_naming, has_untaken, require_all_taken
 from promoloop.tables.truth import TRUTH_OFFERS, TRUTH_USERS
+from promoloop.tables.vault import KEY_RING, VAULT
 
 TABLES: tuple[Table, ...] = (
     RAW_EVENTS,
@@ -51,10 +55,12 @@ TABLES: tuple[Table, ...] = (
     TRUTH_USERS,
     TRUTH_OFFERS,
 )
+APART: tuple[Table, ...] = (VAULT, KEY_RING)  # under the vault's own root
 
 __all__ = [
     "ALLOCATIONS",
     "ALLOCATION_RESOURCES",
+    "APART",
     "BATCHES",
     "ENTITIES_REJECTED",
     "EVALUATIONS",
@@ -63,6 +69,7 @@ __all__ = [
     "ITEMS",
     "ITEM_FEATURES",
     "ITEM_RECOMMENDATIONS",
+    "KEY_RING",
     "OFFERS",
     "OFFER_SCORES",
     "PAST_OFFERS",
@@ -74,15 +81,19 @@ __all__ = [
     "USERS",
     "USER_FEATURES",
     "USER_PROFILES",
+    "VAULT",
     "Column",
     "Table",
     "address",
     "append_once",
     "checkpoint",
+    "clone_version",
     "content_hash",
+    "count_naming",
     "enforce",
     "erase_people",
     "exists",
+    "has_untaken",
     "history",
     "merge",
     "read",
@@ -93,6 +104,9 @@ __all__ = [
     "replace_day",
     "replace_run",
     "replace_table",
+    "require_all_taken",
+    "rewrite_once",
+    "settings_mark",
     "vacuum",
     "version",
     "versions_read",

@@ -1,9 +1,11 @@
 """Where each version of a table came from: a note in the Delta commit itself, and the reading of it.
 
-A process notes what it reads; a commit carries that note: job, run, code version, versions of the tables read since another job
-last wrote. The note is process-wide state on purpose: a job names its tables once, in its reads and writes, and nothing else.
+A process notes what it reads; a commit carries that note: job, run, code version, mark of the settings, versions of the tables read
+since another job last wrote. The note is process-wide state on purpose: a job names its tables once, in its reads and writes, and
+nothing else.
 """
 
+import hashlib
 import json
 from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
@@ -38,7 +40,14 @@ def note_for_commit(settings: Settings, table: Table) -> str:
         writer, before = _used.get(root, (job, {}))
         inputs = {**(before if writer == job else {}), **_read.pop(root, {})}
         _used[root] = (job, inputs)
-    return json.dumps({"job": job, "run_id": settings.run.run_id, "code": _code(), "inputs": inputs}, sort_keys=True)
+    note = {"job": job, "run_id": settings.run.run_id, "code": _code(), "settings": settings_mark(settings), "inputs": inputs}
+    return json.dumps(note, sort_keys=True)
+
+
+def settings_mark(settings: Settings) -> str:
+    """12 hex characters that tell settings that may change a plan from others: places, keys and looks left out, and the day, too."""
+    stated = settings.model_dump(mode="json", exclude={"paths": True, "privacy": True, "spark": True, "report": True, "run": {"as_of"}})
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _code() -> str:
@@ -49,8 +58,8 @@ def _code() -> str:
 
 
 def history(spark: SparkSession, address: str) -> DataFrame:
-    """Versions of one table: version, committed_at, operation, job, run_id, code, inputs (map), rows_written; key version."""
-    note = F.from_json("userMetadata", "job string, run_id string, code string, inputs map<string,bigint>")
+    """Versions of one table: version, committed_at, operation, job, run_id, code, settings, inputs (map), rows_written; key version."""
+    note = F.from_json("userMetadata", "job string, run_id string, code string, settings string, inputs map<string,bigint>")
     metrics = F.col("operationMetrics")
     return spark.sql(f"DESCRIBE HISTORY {address}").select(
         "version",
@@ -59,6 +68,7 @@ def history(spark: SparkSession, address: str) -> DataFrame:
         note["job"].alias("job"),
         note["run_id"].alias("run_id"),
         note["code"].alias("code"),
+        note["settings"].alias("settings"),
         note["inputs"].alias("inputs"),
         F.coalesce(metrics["numTargetRowsInserted"], metrics["numOutputRows"]).try_cast("bigint").alias("rows_written"),
     )

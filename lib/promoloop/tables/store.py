@@ -22,7 +22,7 @@ _OF_PERSONS = ("user_id", "record", "offer_id", "code", "text", "_rescued")
 
 def address(settings: Settings, table: Table) -> str:
     """How Spark SQL names the table: ``delta.`URI` `` under a root URI, or catalog.schema.name."""
-    root = settings.paths.tables
+    root = settings.paths.vault if table.place == "vault" else settings.paths.tables
     if re.fullmatch(r"\w+\.\w+", root):
         return f"{root}.{table.name}"
     uri = root if ":" in root else str(Path(root).resolve())
@@ -59,6 +59,17 @@ def read(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
 def read_version(spark: SparkSession, settings: Settings, table: Table, version: int) -> DataFrame:
     """The table as it was at one of its versions (see `history`), so that a past run can be repeated on what it read."""
     return spark.sql(f"SELECT * FROM {address(settings, table)} VERSION AS OF {version:d}")
+
+
+def clone_version(spark: SparkSession, settings: Settings, table: Table, version: int, into: Settings) -> None:
+    """Make `table` in the places of `into` what it was here at `version`, by reference to its files. Raises UserError if that is gone."""
+    target = address(into, table)
+    try:
+        spark.sql(f"CREATE OR REPLACE TABLE {target} SHALLOW CLONE {address(settings, table)} VERSION AS OF {version:d}")
+    except AnalysisException as error:
+        raise UserError(f"table {table.name}: version {version} is gone ({str(error).splitlines()[0][:120]})") from None
+    # at version 0 it would be taken for a table just created, hence empty
+    spark.sql(f"ALTER TABLE {target} SET TBLPROPERTIES ('promoloop.cloned' = '{version:d}')")
 
 
 def version(spark: SparkSession, settings: Settings, table: Table) -> int:
@@ -196,6 +207,16 @@ def replace_run(rows: DataFrame, settings: Settings, table: Table, run_id: str) 
 def replace_table(rows: DataFrame, settings: Settings, table: Table) -> int:
     """Replace all rows by `rows`, in one atomic write; return rows written."""
     return _replace_where(rows, settings, table, "true")
+
+
+def rewrite_once(rows: DataFrame, settings: Settings, table: Table, application: str) -> int:
+    """Replace all rows by `rows`, made of them, unless `application` did so before; return rows written. One atomic write.
+
+    Rows go where clustering wants them, or every day of history would be in every file.
+    """
+    placed = rows.repartitionByRange(*table.clustering) if table.clustering else rows
+    writer = enforce(placed, table).write.format("delta").mode("overwrite")
+    return _write(rows, settings, table, writer.option("txnAppId", application).option("txnVersion", 0))
 
 
 def content_hash(rows: DataFrame) -> int:

@@ -29,6 +29,7 @@ class Table:
     writing: Writing
     written_by: str
     clustering: tuple[str, ...] = ()
+    place: Literal["tables", "vault"] = "tables"  # the root it lies under: paths.tables or paths.vault
 
     @property
     def schema(self) -> T.StructType:

@@ -1,0 +1,50 @@
+"""every table with a user_id, vault, key_ring, offers, promotions -> the same under the key privacy.new_key, channel files."""
+
+from pyspark.sql import SparkSession
+
+from promoloop import events, launch, privacy, sources, tables
+from promoloop.execution import channels
+from promoloop.launch import Outcome
+from promoloop.settings import Settings
+
+_FROM_SOURCE = ("ingest_events", "clean_events")  # whose tables hold what the mapping calls `keyed`
+
+
+def run(spark: SparkSession, settings: Settings) -> Outcome:
+    """Wrap every pseudonym by the new key, table by table, each exactly once; stopped anywhere, the next run goes on where this one was."""
+    newer = privacy.load_new_key(settings)
+    ring = tables.read_or_empty(spark, settings, tables.KEY_RING)
+    if privacy.is_under(ring, newer):
+        return Outcome(figures={"tables": 0})
+    begun = privacy.started(settings, ring, newer)
+    tables.require_all_taken(spark, settings)
+    tables.replace_table(spark.createDataFrame(begun, tables.KEY_RING.schema), settings, tables.KEY_RING)
+
+    keyed = {name for files in sources.load_mapping(settings.source.name).sets for name in files.keyed}
+    application, done, rows = f"rekey-{begun[-1]['key_mark']}", 0, 0
+    for table in tables.TABLES:
+        if {"user_id", "record"}.isdisjoint(table.column_names) or not tables.exists(spark, settings, table):
+            continue
+        named = {"user_id", *(keyed if table.written_by in _FROM_SOURCE else ())}
+        wrapped = tables.read(spark, settings, table).transform(privacy.wrap_all, named, newer)
+        if table is tables.EVENTS:
+            wrapped = wrapped.transform(events.renew_identity)
+        rows += tables.rewrite_once(wrapped, settings, table, application)
+        tables.vacuum(spark, settings, table)
+        done += 1
+    if tables.exists(spark, settings, tables.VAULT):
+        secret, vault = privacy.load_vault_key(settings), tables.read(spark, settings, tables.VAULT)
+        privacy.sealed_under(vault, secret)
+        rows += tables.rewrite_once(privacy.reseal(vault, newer, secret), settings, tables.VAULT, application)
+        tables.vacuum(spark, settings, tables.VAULT)
+    if tables.exists(spark, settings, tables.OFFERS):
+        ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))
+        for run_id in channels.runs(ledger):
+            channels.write(ledger, promotions, settings.paths.out, run_id)
+    tables.replace_table(spark.createDataFrame(privacy.finished(settings, ring, newer), tables.KEY_RING.schema), settings, tables.KEY_RING)
+    tables.vacuum(spark, settings, tables.KEY_RING)
+    return Outcome(rows_in=rows, rows_out=rows, figures={"tables": done})
+
+
+if __name__ == "__main__":
+    launch.main(run)
