@@ -20,7 +20,8 @@ def decisions(spark: SparkSession) -> DataFrame:
     held = 2 + x + rng.standard_exponential(n) - 1
     profit = held + np.where(is_keen, 2 * EFFECT, 0.0) * is_sent
     rows = pd.DataFrame({
-        "run_id": [f"w{i // USERS:03d}" for i in range(n)], "user_id": [f"u{i}" for i in range(n)], "is_sent": is_sent, "e": 0.7,
+        "run_id": [f"w{i // USERS:03d}" for i in range(n)], "user_id": [f"u{i}" for i in range(n)],
+        "is_sent": is_sent, "e": 0.7, "offer_id": [f"o{i}" for i in range(n)],
         "past_margin": x, "profit": profit, "revenue": profit * 2, "expected_value": np.where(is_keen, 2.0, 1.0) + rng.random(n) / 10,
         "is_redeemed": is_sent & is_keen, "own_concession": np.where(is_sent & is_keen, 0.5, 0.0),
         "promotion_id": "p", "form": "gift", "segment": None,
@@ -87,3 +88,13 @@ def test_policies_are_valued_from_another_s_draws(spark: SparkSession) -> None:
     width = (valued.high - valued.low).groupby(valued.method).mean()
     assert width["snips"] < width["ips"]
     assert policies.value(spark.createDataFrame(rows), ("world",), 100).where(F.col("value").isNotNull()).isEmpty()
+
+
+def test_a_user_with_two_offers_counts_once_in_all_and_in_each_promotion(decisions: DataFrame) -> None:
+    base = decisions.where("run_id = 'w003' and scope = 'all'").drop("scope", "is_first")
+    twin = base.withColumns({"offer_id": F.concat("offer_id", F.lit("/2")), "promotion_id": F.lit("q"), "form": F.lit("discount")})
+    scoped = effects.per_scope(base.unionByName(twin)).cache()
+    rows = effects.measure(scoped, 30).where("metric = 'incremental_profit' and method = 'difference'").collect()
+    found = {row.scope: (row.count_treated, row.value) for row in rows}
+    assert found["all"] == found["promotion:p"] == found["form:discount"]
+    assert scoped.where("scope = 'all'").count() == 2 * USERS

@@ -10,23 +10,31 @@ All are intention to treat: what sending changed, redeemed or not. In total = pe
 `min_effective` effective users, (sum w)^2 / sum w^2 (Kish 1965), the estimate is refused: a row `effective_users` says so instead.
 """
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from promoloop.evaluation.subjects import OUTCOMES
 
 Z = 1.959964
+_USER = ("run_id", "user_id")
 _KEY = ("run_id", "scope", "outcome")
 _ARMS = {"sent": "is_sent", "held": "not is_sent"}
 _METHODS = ("difference", "cuped", "doubly_robust")
 
 
 def per_scope(subjects: DataFrame) -> DataFrame:
-    """`subjects`, once per scope each belongs to: all, promotion:ID, form:NAME, segment:NAME, top:PERCENT (of expected value)."""
-    plain = {"promotion:": "promotion_id", "form:": "form", "segment:": "segment"}
-    scopes = [F.lit("all"), *(F.concat(F.lit(prefix), F.col(name)) for prefix, name in plain.items())]
-    scopes += [F.when(F.col("top") <= share, F.lit(f"top:{share}")) for share in (20, 40, 60, 80)]
-    return subjects.withColumn("scope", F.explode(F.array_compact(F.array(*scopes))))
+    """`subjects`, once per scope each belongs to: all, promotion:ID, form:NAME, segment:NAME, top:PERCENT (of expected value).
+
+    `is_first`: what a user did is theirs, not an offer's, so of several offers of one run to one user (they share an arm) one alone
+    stands for the user in a scope they are all in.
+    """
+    of_run, of_form = (F.row_number().over(Window.partitionBy(*key).orderBy("offer_id")) == 1 for key in (_USER, (*_USER, "form")))
+    every = [F.lit("all"), F.concat(F.lit("segment:"), F.col("segment"))]
+    every += [F.when(F.col("top") <= share, F.lit(f"top:{share}")) for share in (20, 40, 60, 80)]
+    scopes = [(F.concat(F.lit("promotion:"), F.col("promotion_id")), F.lit(True)), (F.concat(F.lit("form:"), F.col("form")), of_form)]
+    scopes += [(scope, of_run) for scope in every]
+    each = F.array(*(F.when(scope.isNotNull(), F.struct(scope.alias("scope"), first.alias("is_first"))) for scope, first in scopes))
+    return subjects.withColumn("_each", each).withColumn("_each", F.explode(F.array_compact("_each"))).select("*", "_each.*").drop("_each")
 
 
 def measure(scoped: DataFrame, min_effective: int) -> DataFrame:
@@ -34,7 +42,7 @@ def measure(scoped: DataFrame, min_effective: int) -> DataFrame:
 
     `scoped` are randomised decisions of `per_scope` with `expected_OUTCOME_sent` and `_held`.
     """
-    estimates = _estimates(_sums(scoped))
+    estimates = _estimates(_sums(scoped.where("is_first")))
     ok = F.col("least_effective") >= min_effective
     methods = F.explode(F.array(*(F.struct(F.lit(name).alias("method"), F.col(name).alias("at")) for name in _METHODS))).alias("_m")
     found = estimates.where(ok).select("*", methods).select("*", "_m.method", "_m.at.value", (Z * F.col("_m.at.error")).alias("half"))
