@@ -96,6 +96,6 @@ def test_selection_among_few_entries_is_that_of_the_matrix(seed: int, rows: int,
 def test_a_wide_row_of_ties_is_cut_at_the_first_of_them() -> None:
     scores = np.zeros((3, 50_000), dtype=np.float32)
     scores[1, 40_000], scores[2, :49_990] = 1, -np.inf
-    assert len(topk._survivors(scores, 4)[0]) == 12, "nothing else is left to sort"
+    assert len(topk.survivors(scores, 4)[0]) == 12, "nothing else is left to sort"
     best, _ = topk.select(scores, 4)
     assert best.tolist() == [[0, 1, 2, 3], [40_000, 0, 1, 2], [49_990, 49_991, 49_992, 49_993]]

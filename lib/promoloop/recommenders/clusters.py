@@ -65,14 +65,16 @@ def best(
     for number, whom in zip(numbers, looking, strict=True):
         members = clusters.members[clusters.offsets[number] : clusters.offsets[number + 1]]
         members = members[is_available[members]]
-        found, values = topk.select(users[whom] @ items[members].T, most)
-        rows, places = np.nonzero(found >= 0)
+        if not len(members):
+            continue
+        scores = users[whom] @ items[members].T
+        rows, places = topk.survivors(scores, min(most, len(members)))
         at.append(whom[rows])
-        column.append(members[found[rows, places]])
-        score.append(values[rows, places])
-    rows, columns, scores = np.concatenate(at), np.concatenate(column), np.concatenate(score)
-    is_open = Lookup(without[0] * len(items) + without[1]).find(rows * len(items) + columns) < 0
-    return topk.select_among(rows[is_open], columns[is_open], scores[is_open], len(users), k)
+        column.append(members[places])
+        score.append(scores[rows, places])
+    of_users, columns, values = np.concatenate(at), np.concatenate(column), np.concatenate(score)
+    is_open = Lookup(without[0] * len(items) + without[1]).find(of_users * len(items) + columns) < 0
+    return topk.select_among(of_users[is_open], columns[is_open], values[is_open], len(users), k)
 
 
 def _nearest(vectors: Floats, centroids: Floats) -> Integers:

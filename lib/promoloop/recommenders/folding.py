@@ -18,7 +18,7 @@ from promoloop.recommenders.arrays import Floats, Histories, Integers
 
 _ALIKE = 20
 _MANY_COSINES = 50_000_000
-_PROBES = 16
+_PROBES = 8
 _ROWS = 512
 _SEED = 1
 _SHRINKAGE = 1.0  # as one item that is like nothing

@@ -22,7 +22,7 @@ def select(scores: Floats, k: int) -> tuple[NDArray[np.int64], Floats]:
     k_found = min(k, columns)
     if not rows or not k_found:
         return np.full((rows, k), -1, dtype=np.int64), np.full((rows, k), -np.inf, dtype=np.float32)
-    at, column = _survivors(scores, k_found)
+    at, column = survivors(scores, k_found)
     return select_among(at, column, scores[at, column], rows, k)
 
 
@@ -39,8 +39,8 @@ def select_among(at: NDArray[np.int64], column: NDArray[np.int64], score: Floats
     return best, values
 
 
-def _survivors(scores: Floats, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions that hold the k best of every row, and few others, in order of row and column."""
+def survivors(scores: Floats, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column of entries that hold the k best of every row (k at most the columns) and few others, in that order."""
     columns = scores.shape[1]
     sample = scores[:, ::_STRIDE]
     place = -(-k // _STRIDE) + 3  # a few more than k / 16, so that a shortfall is rare
