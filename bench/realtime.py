@@ -55,6 +55,7 @@ def quality(spark: SparkSession, users: int | None, rank: int) -> dict[str, obje
         "exploration": 0,
         "repeatable_from": 0,
         "price_ceiling": 1e6,
+        "trials": "[]",
         "popularity_by": '["age_band"]',
     }
     own = load(["local"], [f"recommenders.{name}={value}" for name, value in {**chosen, **plain}.items()]).recommenders
@@ -106,7 +107,7 @@ def small_shop(spark: SparkSession, settings: Settings, seed: int = 5) -> None:
     tables.append_once(events_of(spark.range(100_000), F.date_sub(F.lit(AS_OF), days_ago), "past"), settings, tables.EVENTS, "bench", 0)
     own, shop = settings.recommenders, Shop(*(tables.read(spark, settings, table) for table in (tables.EVENTS, tables.USERS, tables.ITEMS)))
     trained = training.train(shop, AS_OF, own, settings.run.seed, 2)
-    registry.log_document(settings, model.NAME, trained.model.to_document(), trained.figures, model.params(own))
+    registry.log_document(settings, model.NAME, trained.model.to_document(), trained.figures, model.params(trained.settings))
 
 
 def events_of(numbers: DataFrame, day, batch: str) -> DataFrame:  # type: ignore[no-untyped-def]

@@ -16,7 +16,9 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterable
 from datetime import date, timedelta
+from itertools import repeat
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -147,6 +149,12 @@ def library_lists(counts: sparse.csr_matrix, decayed: sparse.csr_matrix, setting
     return lists
 
 
+def without_bought(rankings: Iterable[np.ndarray], counts: sparse.csr_matrix | None, users: int) -> np.ndarray:
+    """The first K of each user's ranking, less what the user bought (`counts`; None: nothing is left out)."""
+    bought = [[]] * users if counts is None else np.split(counts.indices, counts.indptr[1:-1])
+    return np.array([ranked[~np.isin(ranked, own)][:K] for ranked, own in zip(rankings, bought, strict=False)])
+
+
 Matrix = sparse.csr_matrix
 
 
@@ -192,10 +200,10 @@ def compare(
     counts, decayed = matrices(table, people, ids, known)
     for name, lists in library_lists(counts, decayed, settings, seen).items():
         found[name] = measure(rows_of(spark, lists, people, ids), relevant)
-    popular = np.tile(np.argsort(-np.asarray(decayed.sum(axis=0)).ravel(), kind="stable")[:K], (len(people), 1))
-    chance = np.random.default_rng(1).integers(0, len(ids), (len(people), K))
-    found["popularity"] = measure(rows_of(spark, popular, people, ids), relevant)
-    found["random"] = measure(rows_of(spark, chance, people, ids), relevant)
+    popular = np.argsort(-np.asarray(decayed.sum(axis=0)).ravel(), kind="stable")
+    draw = np.random.default_rng(1)
+    for name, rankings in (("popularity", repeat(popular)), ("random", (draw.permutation(len(ids)) for _ in people))):
+        found[name] = measure(rows_of(spark, without_bought(rankings, None if seen else counts, len(people)), people, ids), relevant)
     library = {name: row["ndcg10"] for name, row in found.items() if name.startswith("implicit")}
     best_als = max(value for name, value in library.items() if "als" in name)
     return {
@@ -227,7 +235,7 @@ def main() -> None:
     chosen = {
         **{"rank": options.rank, "iterations": options.iterations, "regularisation": 0.05, "alpha": 1.0, "half_life_days": 90.0},
         **{"weight_purchase": 1.0, "horizon_days": HOLDOUT_DAYS, "list_size": K, "category_cap": K, "diversity": 0.0, "exploration": 0.0},
-        **{"repeatable_from": 0.0, "price_ceiling": 1e6, "popularity_by": '["age_band"]', "candidates": 100},
+        **{"repeatable_from": 0.0, "price_ceiling": 1e6, "popularity_by": '["age_band"]', "candidates": 100, "trials": "[]"},
     }
     settings = load(["local"], [f"recommenders.{name}={value}" for name, value in chosen.items()] + ["spark.driver_memory=4g"])
     events, users, items = ratings(options.ratings) if options.ratings else completejourney()

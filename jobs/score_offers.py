@@ -1,4 +1,4 @@
-"""users, items, promotions, events, past_offers, offers, user_profiles -> offer_scores."""
+"""users, items, promotions, events, past_offers, offers, user_profiles, promotion_recommendations -> offer_scores."""
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -23,7 +23,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     offers = offers.where(F.col("valid_from_at") < before)  # a rerun must not learn from its own plan
     shop = Shop(users, items, promotions, log.known(events, items, offers, before, settings.offers.assumed_margin))
     learned = scores.train(offers, shop, as_of, settings.offers)
-    scored = scores.per_pair(learned, offers, shop, segments, as_of, settings.offers)
+    few = tables.read_or_empty(spark, settings, tables.PROMOTION_RECOMMENDATIONS).where(F.col("as_of_on") == F.lit(as_of))
+    scored = scores.per_pair(learned, offers, shop, segments, as_of, settings.offers, few)
     written = tables.replace_day(scored, settings, tables.OFFER_SCORES, as_of)
     return Outcome(rows_in=learned.redeems.rows, rows_out=written, figures=learned.figures)
 

@@ -29,8 +29,10 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
             whom = realtime.touched(arrived, as_of)
             now = tables.read(spark, settings, tables.EVENTS)
             stock = tables.read(spark, settings, tables.ITEMS)
-            lists = realtime.refresh(whom, now, users, stock, day, goods, judge, own, seed).withColumn("as_of_on", F.lit(as_of))
-            written.append(tables.merge(lists, settings, tables.ITEM_RECOMMENDATIONS))
+            known = users.join(F.broadcast(whom), "user_id", "left_semi")
+            lists = realtime.refresh(whom, now, known, stock, day, goods, judge, own, seed)
+            rows = realtime.every_rank(lists, known, own.list_size).withColumn("as_of_on", F.lit(as_of))
+            written.append(tables.merge(rows, settings, tables.ITEM_RECOMMENDATIONS, gone="is_gone"))
 
     arriving = tables.read_stream(spark, settings, tables.EVENTS)
     sources.take(arriving, tables.checkpoint(settings, "stream_recommendations"), follow, own.stream_every_seconds or None).wait()

@@ -1,6 +1,7 @@
 """train_recommender and recommend_items on a shop of two tastes."""
 
 import shutil
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from builders import rows
-from jobs import recommend_items, stream_recommendations, train_recommender
-from promoloop import tables
+from jobs import recommend_items, score_offers, stream_recommendations, train_recommender
+from promoloop import registry, tables
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 
@@ -25,7 +26,8 @@ def taste(number: int) -> int:
 @pytest.fixture
 def shop(spark: SparkSession, settings: Settings) -> Settings:
     """40 users and 30 items of two tastes: even users buy even items, odd odd. u40 never came, i30 was never seen, i0 is sold out."""
-    users = [{"user_id": f"u{u:02}", "age_band": "25-34", "gender": "female"} for u in range(41)]
+    person = {"age_band": "25-34", "gender": "female", "channels": ["email"], "has_consent": True}
+    users = [{"user_id": f"u{u:02}", **person} for u in range(41)]
     items = [
         {
             "item_id": f"i{i:02}",
@@ -100,6 +102,59 @@ def test_the_stream_follows_touched_users_alone_and_a_rerun_changes_nothing(spar
     shutil.rmtree(Path(shop.paths.checkpoints) / "stream_recommendations")  # as if killed before it could remember
     assert stream_recommendations.run(spark, shop).rows_out == len(mine)
     assert tables.content_hash(of("true")) == after
+
+
+def test_the_card_tells_what_parameters_rankers_and_lists_foresaw(
+    spark: SparkSession, shop: Settings, settings_with: Callable[..., Settings]
+) -> None:
+    early = settings_with("run.as_of=2026-02-09", "recommenders.horizon_days=3", "recommenders.trials=[{ alpha = 8.0 }]")
+    train_recommender.run(spark, early)
+    (card,) = registry.cards(early)
+    figures = card["figures"]
+    trials = {alpha: figures[f"ndcg_als_rank_32_regularisation_0.02_alpha_{alpha}"] for alpha in (2, 8)}
+    assert card["params"]["alpha"] == max((2.0, 8.0), key=lambda alpha: trials[int(alpha)])
+    assert {"ndcg_untrained", "ndcg_linear", "ndcg_neural"} < set(figures)
+    told = {(row["metric"], row["scope"]): row for row in card["lists_on_holdout"]}
+    assert {scope for _, scope in told} == {"all", "segment:25-34|female"}
+    assert {name for name, _ in told} == {"precision", "recall", "ndcg", "map", "mrr", "novelty", "diversity", "coverage"}
+    ndcg = told["ndcg", "all"]
+    assert 0 < ndcg["low"] <= ndcg["value"] <= ndcg["high"]
+    assert ndcg["count_users"] == 40
+
+
+def test_of_many_promotions_only_those_a_user_wants_are_valued(
+    spark: SparkSession, shop: Settings, settings_with: Callable[..., Settings]
+) -> None:
+    open_days = {"starts_at": datetime(2026, 3, 1, tzinfo=UTC), "ends_at": datetime(2026, 3, 20, tzinfo=UTC)}
+    tenth = {"form": "discount", "discount_rate": 0.1, **open_days}
+    stated = [
+        {"promotion_id": "bread", "scope_category": "Bread", **tenth},
+        {"promotion_id": "soap", "scope_category": "Soap", **tenth},
+        {"promotion_id": "all", **tenth},
+        {"promotion_id": "all, for others", "target_segment": "other", **tenth},
+        {"promotion_id": "all, over", **tenth, "ends_at": datetime(2026, 3, 1, tzinfo=UTC)},
+    ]
+    tables.merge(rows(spark, tables.PROMOTIONS, *stated), shop, tables.PROMOTIONS)
+    profiles = [{"user_id": f"u{u:02}", "as_of_on": AS_OF, "segment": "known"} for u in range(41)]
+    tables.replace_day(rows(spark, tables.USER_PROFILES, *profiles), shop, tables.USER_PROFILES, AS_OF)
+    train_recommender.run(spark, shop)
+    few = settings_with(
+        *(f"recommenders.{name}={value}" for name, value in {"promotion_candidates": 2, "clusters_above": 10, "probes": 5}.items())
+    )
+    outcome = recommend_items.run(spark, few)
+    assert 0.5 < float(outcome.figures["recall_by_factors"]) <= 1
+    assert 0.5 < float(outcome.figures["recall_by_content"]) <= 1
+    proposed = tables.read(spark, shop, tables.PROMOTION_RECOMMENDATIONS)
+    assert outcome.figures["promotion_candidates"] == proposed.count() == 2 * 41
+    wanted = {(row.user_id, row.promotion_id) for row in proposed.collect()}
+    mine = {(f"u{u:02}", name) for u in range(40) for name in ("all", ("bread", "soap")[taste(u)])}
+    assert mine < wanted
+    score_offers.run(spark, few)
+    valued = {(row.user_id, row.promotion_id) for row in tables.read(spark, shop, tables.OFFER_SCORES).collect()}
+    assert valued == wanted
+    recommend_items.run(spark, shop)
+    assert proposed.isEmpty(), "three promotions can be valued for everybody"
+    assert score_offers.run(spark, shop).rows_out == 3 * 41
 
 
 def own_share(lists: DataFrame) -> float:

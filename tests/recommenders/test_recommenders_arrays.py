@@ -58,7 +58,7 @@ def test_folding_solves_the_weighted_least_squares() -> None:
         assert loss(solved + step) > best
 
 
-def test_evidence_is_the_own_item_that_adds_most() -> None:
+def test_evidence_is_the_one_or_two_own_items_that_add_most() -> None:
     rng = np.random.default_rng(2)
     factors = Factors.of(rng.normal(size=(50, 5)).astype(np.float32), alpha=1.0, regularisation=0.05)
     own = histories_of({1: 1.0, 2: 4.0, 3: 0.2}, {})
@@ -72,7 +72,30 @@ def test_evidence_is_the_own_item_that_adds_most() -> None:
             for item, strength in ((1, 1.0), (2, 4.0), (3, 0.2))
         }
         assert sum(added.values()) == pytest.approx(float(users[0] @ target), rel=1e-4), "the contributions add up to the score"
-        top = max(added, key=lambda item: added[item])
-        assert evidence[0, place] == (top if added[top] > 0 else -1)
-    assert evidence[0, 2] == -1
+        first, second = sorted(added, key=lambda item: -added[item])[:2]
+        assert evidence[0, place, 0] == (first if added[first] > 0 else -1)
+        assert evidence[0, place, 1] == (second if added[second] > 0 and added[second] >= added[first] / 2 else -1)
+    assert (evidence[0, 2] == -1).all()
     assert (evidence[1] == -1).all(), "no history, no evidence"
+
+
+@given(st.integers(0, 2**31), st.integers(1, 6), st.integers(0, 400), st.integers(1, 20))
+def test_selection_among_few_entries_is_that_of_the_matrix(seed: int, rows: int, entries: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = np.full((rows, 5000), -np.inf, dtype=np.float32)
+    at = np.unique(rng.integers(0, matrix.size, entries))
+    matrix.flat[at] = rng.integers(0, 9, len(at))
+    row, column = np.divmod(at, 5000)
+    shuffled = rng.permutation(len(at))
+    few, values = topk.select_among(row[shuffled], column[shuffled], matrix.flat[at[shuffled]], rows, k)
+    best, scores = topk.select(matrix, k)
+    np.testing.assert_array_equal(few, best)
+    np.testing.assert_array_equal(values, scores)
+
+
+def test_a_wide_row_of_ties_is_cut_at_the_first_of_them() -> None:
+    scores = np.zeros((3, 50_000), dtype=np.float32)
+    scores[1, 40_000], scores[2, :49_990] = 1, -np.inf
+    assert len(topk.survivors(scores, 4)[0]) == 12, "nothing else is left to sort"
+    best, _ = topk.select(scores, 4)
+    assert best.tolist() == [[0, 1, 2, 3], [40_000, 0, 1, 2], [49_990, 49_991, 49_992, 49_993]]

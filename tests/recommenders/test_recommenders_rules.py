@@ -1,12 +1,14 @@
 """Serving one block of users: the shop's rules, cold users and items, explanations. No Spark."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from scipy import sparse
 
-from promoloop.recommenders import cooccurrence, learning, promotions, ranker, rules, serving
-from promoloop.recommenders.catalogue import ALL, Catalogue, unit
+from promoloop.recommenders import cooccurrence, learning, promotions, ranker, reasons, recall, rules, serving
+from promoloop.recommenders.catalogue import ALL, Catalogue, clustered, unit
 from promoloop.recommenders.folding import Factors
 from promoloop.settings import load
 from promoloop.settings.learning import RecommendersSettings
@@ -79,11 +81,42 @@ def test_a_user_with_a_taste_gets_it_explained_by_own_things(goods: Catalogue) -
     (mine,) = lists(goods, settings(), bought(20, 21, 22))
     assert [row["rank"] for row in mine] == list(range(1, 11))
     assert sum(20 <= int(str(row["item_id"])[1:]) < 30 for row in mine[:6]) >= 5
-    reasons = {str(row["item_id"]): row["reason"] for row in mine}
-    assert reasons["i20"] == "You bought it before"
-    assert any(reason in {f"Because you bought Thing {item}" for item in (20, 21, 22)} for reason in reasons.values())
+    told = {str(row["item_id"]): row["reason"] for row in mine}
+    assert told["i20"] == "You bought it before"
+    own = {f"Thing {item}" for item in (20, 21, 22)}
+    because = [str(reason).removeprefix("Because you bought ").split(" and ") for reason in told.values() if "Because" in str(reason)]
+    assert because
+    assert all(set(things) <= own and len(set(things)) in (1, 2) for things in because)
+    assert any(len(things) == 2 for things in because)
     for row in mine:
         assert sum(dict(row["parts"]).values()) == pytest.approx(row["score"], abs=1e-4), "parts add up to the score"
+
+
+def test_the_two_own_things_are_named_as_what_was_done_with_them(goods: Catalogue) -> None:
+    def because(evidence: list[int], kinds: list[int]) -> str:
+        return str(reasons._because(goods, np.array([evidence]), np.array([kinds]))[0])
+
+    assert because([20, -1], [2, -1]) == "Because you bought Thing 20"
+    assert because([20, 21], [2, 2]) == "Because you bought Thing 20 and Thing 21"
+    assert because([20, 21], [1, 1]) == "Because you put Thing 20 and Thing 21 in your cart"
+    assert because([20, 21], [1, 0]) == "Because you put Thing 20 in your cart and looked at Thing 21"
+    twins = replace(goods, labels=pa.array(["Tea"] * ITEMS))
+    assert str(reasons._because(twins, np.array([[20, 21]]), np.array([[2, 2]]))[0]) == "Because you bought Tea"
+
+
+def test_looking_into_all_clusters_changes_no_list(goods: Catalogue) -> None:
+    histories = [bought(20, 21, 22), bought(3, 4, 40), []]
+    whole = lists(goods, settings(), *histories)
+    parts = clustered(goods)
+    assert parts.factor_clusters is not None
+    assert lists(parts, settings(probes=7), *histories) == whole
+    few = lists(parts, settings(probes=1), *histories)
+    assert [len(mine) for mine in few] == [10, 10, 10]
+    batch = block(*histories)
+    counts = recall._counted(batch, parts, settings(probes=2, candidates=10)).to_pylist()[0]
+    assert 0.3 < counts["factors_found"] / counts["factors_exact"] < 1
+    everything = recall._counted(batch, parts, settings(probes=7, candidates=10)).to_pylist()[0]
+    assert everything["content_found"] == everything["content_exact"] > 0
 
 
 def test_cold_user_gets_what_is_popular_in_the_own_cell(goods: Catalogue) -> None:
@@ -144,7 +177,8 @@ def test_greedy_lists_equal_plain_python(goods: Catalogue) -> None:
     rng = np.random.default_rng(3)
     scores = rng.normal(size=(5, ITEMS)).astype(np.float32)
     own = settings(diversity=0.4, category_cap=2)
-    items, _ = rules.lists(scores, np.arange(5), goods, own)
+    users, everything = np.divmod(np.arange(5 * ITEMS), ITEMS)
+    items, _ = rules.lists(users, everything, scores.ravel(), np.arange(5), goods, own)
     for user in range(5):
         pool = sorted(range(ITEMS), key=lambda item: (-scores[user, item], item))[:30]
         low, high = scores[user, pool[-1]], scores[user, pool[0]]
@@ -161,19 +195,36 @@ def test_greedy_lists_equal_plain_python(goods: Catalogue) -> None:
         assert items[user].tolist() == chosen
 
 
-def test_promotions_are_ranked_by_the_share_of_what_is_wanted_in_their_scope(goods: Catalogue) -> None:
+def offered_to(*segments: str) -> promotions.Scopes:
+    """A promotion of category 2, one of the whole shop, one of category 4, for these segments."""
     holds = np.zeros((ITEMS, 3), dtype=np.float32)
-    holds[20:30, 0], holds[:, 1], holds[40:50, 2] = 1, 1, 1
-    offered = promotions.Scopes(pa.array(["own category", "everything", "another"]), sparse.csr_matrix(holds), np.ones(3, dtype=np.float32))
+    holds[20:30, 0], holds[40:50, 2] = 1, 1
+    ids, is_whole = pa.array(["own category", "everything", "another"]), np.array([False, True, False])
+    return promotions.Scopes(ids, sparse.csr_matrix(holds), is_whole, np.array(segments), np.ones(3, dtype=np.float32))
+
+
+def in_segments(users: pa.RecordBatch, *segments: str | None) -> pa.RecordBatch:
+    return users.append_column("segment", pa.array(segments, pa.string()))
+
+
+def test_promotions_are_ranked_by_the_share_of_what_is_wanted_in_their_scope(goods: Catalogue) -> None:
     (own, everything, another), (_, cold_everything, _) = promotions.interests(
-        block(bought(20, 21, 22), []), goods, ranker.UNTRAINED, offered, settings()
+        in_segments(block(bought(20, 21, 22), []), "loyal", None), goods, ranker.UNTRAINED, offered_to("", "", ""), settings()
     )
     assert another < own < everything
     assert own > 2 * another
     assert everything == pytest.approx(1.0, abs=1e-5)
     assert cold_everything == pytest.approx(1.0, abs=1e-5)
-    rows = promotions._block(block(bought(20, 21, 22)), goods, ranker.UNTRAINED, offered, 2, settings()).to_pylist()
+    one = in_segments(block(bought(20, 21, 22)), "loyal")
+    rows = promotions._block(one, goods, ranker.UNTRAINED, offered_to("", "", ""), 2, settings()).to_pylist()
     assert [(row["rank"], row["promotion_id"]) for row in rows] == [(1, "everything"), (2, "own category")]
+
+
+def test_promotions_for_another_segment_take_no_place(goods: Catalogue) -> None:
+    users = in_segments(block(bought(20, 21, 22), bought(20, 21, 22), bought(20, 21)), "loyal", "new", None)
+    rows = promotions._block(users, goods, ranker.UNTRAINED, offered_to("loyal", "new", "unknown"), 3, settings()).to_pylist()
+    found = [(row["user_id"], row["promotion_id"]) for row in rows]
+    assert found == [("u0", "own category"), ("u1", "everything"), ("u2", "another")]
 
 
 def test_examples_keep_all_taken_and_a_share_of_the_others(goods: Catalogue) -> None:

@@ -1,5 +1,6 @@
 """Top-k for many users and large catalogues, promotions, and lists that follow the events."""
 
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -8,31 +9,38 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promoloop.recommenders import clusters, nearest, realtime
+from promoloop.recommenders import catalogue, clusters, folding, nearest, realtime
+from promoloop.recommenders.catalogue import unit
+from promoloop.recommenders.folding import Factors
 
 RANK = 8
 
 
+@dataclass(frozen=True)
+class Goods:
+    """Of a catalogue only what the stream changes."""
+
+    item_ids: pa.Array
+    is_available: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+
 @pytest.fixture(scope="module")
-def factors(spark: SparkSession) -> tuple[DataFrame, DataFrame, np.ndarray, np.ndarray]:
+def factors(spark: SparkSession) -> tuple[DataFrame, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(8)
     middles = rng.normal(size=(20, RANK))
     items = (middles[rng.integers(0, 20, 900)] + 0.2 * rng.normal(size=(900, RANK))).astype(np.float32)
     users = (middles[rng.integers(0, 20, 700)] + 0.2 * rng.normal(size=(700, RANK))).astype(np.float32)
-    user_rows = [(f"u{number:03}", row.tolist()) for number, row in enumerate(users)]
-    item_rows = [(f"i{number:03}", row.tolist()) for number, row in enumerate(items)]
-    return (
-        spark.createDataFrame(user_rows, "user_id string, factors array<float>"),
-        spark.createDataFrame(item_rows, "item_id string, factors array<float>"),
-        users,
-        items,
-    )
+    rows = [(f"u{number:03}", row.tolist()) for number, row in enumerate(users)]
+    return spark.createDataFrame(rows, "user_id string, factors array<float>"), users, items
 
 
 def test_nearest_equals_a_full_sort_without_the_sold_out_and_the_excluded(
-    factors: tuple[DataFrame, DataFrame, np.ndarray, np.ndarray],
+    factors: tuple[DataFrame, np.ndarray, np.ndarray],
 ) -> None:
-    frame, _, users, items = factors
+    frame, users, items = factors
     is_available = np.ones(len(items), dtype=bool)
     is_available[::3] = False
     excluded = frame.withColumn("without", F.when(F.col("user_id") == "u000", F.array(F.lit(1), F.lit(2))))
@@ -47,18 +55,56 @@ def test_nearest_equals_a_full_sort_without_the_sold_out_and_the_excluded(
         np.testing.assert_allclose(row[found[f"u{number:03}"]["items"]], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_clusters_find_nearly_all_and_all_when_every_cluster_is_looked_into(
-    factors: tuple[DataFrame, DataFrame, np.ndarray, np.ndarray],
-) -> None:
-    users, items, user_factors, item_factors = factors
-    scores = user_factors @ item_factors.T
-    best = [(f"u{number:03}", f"i{item:03}") for number, row in enumerate(scores) for item in np.argsort(-row, kind="stable")[:10]]
-    exact = users.sparkSession.createDataFrame(best, "user_id string, item_id string")
-    some = clusters.recall(clusters.per_user(users, items, 10, 16, 3, seed=1, salts=2), exact).first()["recall"]
-    full = clusters.per_user(users, items, 10, 16, 16, seed=1).cache()
-    assert 0.85 < some <= 1.0
-    assert clusters.recall(full, exact).first()["recall"] > 0.999, "but for ties"
-    assert full.groupBy("user_id").count().where("count != 10").isEmpty()
+@pytest.fixture(scope="module")
+def crowd() -> tuple[np.ndarray, np.ndarray]:
+    """Factors of 60 users and of 900 items around 20 middles."""
+    rng = np.random.default_rng(8)
+    middles = rng.normal(size=(20, RANK))
+    users, items = (middles[rng.integers(0, 20, count)] + 0.2 * rng.normal(size=(count, RANK)) for count in (60, 900))
+    return users.astype(np.float32), items.astype(np.float32)
+
+
+def closed(*pairs: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    return tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T)  # type: ignore[return-value]
+
+
+def test_clusters_hold_every_item_once_and_find_nearly_all(crowd: tuple[np.ndarray, np.ndarray]) -> None:
+    users, items = crowd
+    parts = clusters.split(items, 30, seed=1)
+    assert sorted(parts.members.tolist()) == list(range(900))
+    is_available = np.ones(900, dtype=bool)
+    is_available[::7] = False
+    without = closed(*((0, item) for item in range(0, 900, 2)), (3, 5))
+    exact, scores = nearest.best(users, items.T, 10, np.flatnonzero(~is_available), without)
+    some, _ = clusters.best(users, items, parts, 10, 2, is_available, without)
+    shares = [len(set(mine) & set(theirs)) / 10 for mine, theirs in zip(some.tolist(), exact.tolist(), strict=True)]
+    assert 0.7 < np.mean(shares) < 1.0, "two of thirty clusters are not all of them"
+    full, values = clusters.best(users, items, parts, 10, 30, is_available, without)
+    np.testing.assert_allclose(values, scores, rtol=1e-5, atol=1e-6)
+    assert np.mean(full == exact) > 0.99, "but for ties"
+
+
+def test_clusters_of_identical_items_and_of_fewer_than_clusters(crowd: tuple[np.ndarray, np.ndarray]) -> None:
+    users, items = crowd
+    for few in (np.repeat(items[:1], 40, axis=0), items[:3]):
+        parts = clusters.split(few, 6, seed=1)
+        found, _ = clusters.best(users, few, parts, 5, 6, np.ones(len(few), dtype=bool), closed())
+        assert (np.sort(found, axis=1)[:, -min(5, len(few)) :] >= 0).all()
+
+
+def test_cold_items_take_the_factors_of_those_most_like_them_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(9)
+    kinds = rng.integers(0, 12, 800)
+    content = unit((rng.normal(size=(12, 16))[kinds] + 0.1 * rng.normal(size=(800, 16))).astype(np.float32))
+    factors = (rng.normal(size=(12, RANK))[kinds] + 0.1 * rng.normal(size=(800, RANK))).astype(np.float32)
+    factors[600:] = 0
+    exact = Factors.of(factors, 1.0, 0.1).filled(content).items
+    assert (np.linalg.norm(exact[600:], axis=1) > 0).all()
+    np.testing.assert_array_equal(exact[:600], factors[:600])
+    monkeypatch.setattr(folding, "_MANY_COSINES", 1000)
+    near = Factors.of(factors, 1.0, 0.1).filled(content).items
+    cosines = np.einsum("ij,ij->i", unit(near[600:]), unit(exact[600:]))
+    assert cosines.min() > 0.99
 
 
 def test_only_users_with_something_new_are_touched(spark: SparkSession) -> None:
@@ -72,8 +118,16 @@ def test_only_users_with_something_new_are_touched(spark: SparkSession) -> None:
     assert realtime.day_after(arrived.where("false")) is None
 
 
-def test_meeting_of_users_without_items_is_empty() -> None:
-    lists = pa.array([[1.0, 2.0]], pa.list_(pa.float32()))
-    users = pa.table({"user_id": ["u"], "factors": lists})
-    items = pa.table({"item_id": pa.array([], pa.string()), "factors": lists.slice(1)})
-    assert clusters._meet(users, items, 3).num_rows == 0
+def test_a_shorter_list_says_which_ranks_are_gone(spark: SparkSession) -> None:
+    lists = spark.createDataFrame([("a", 1, "i"), ("a", 2, "j"), ("b", 1, "i")], "user_id string, rank int, item_id string")
+    touched = spark.createDataFrame([("a",), ("b",), ("c",)], "user_id string")
+    found = realtime.every_rank(lists, touched, 3).where("is_gone").select("user_id", "rank").collect()
+    assert {tuple(row) for row in found} == {("a", 3), ("b", 2), ("b", 3), ("c", 1), ("c", 2), ("c", 3)}
+
+
+def test_stock_and_indexes_are_by_item_whatever_came_and_went(spark: SparkSession) -> None:
+    goods = Goods(pa.array(["a", "c", "d"]), np.array([True, True, True]))
+    now = spark.createDataFrame([("a", 1), ("b", 5), ("c", 0)], "item_id string, stock long")
+    assert realtime.with_stock(goods, now).is_available.tolist() == [True, False, False]  # type: ignore[arg-type]
+    rows = catalogue.indexes_of(goods, spark).collect()  # type: ignore[arg-type]
+    assert [tuple(row) for row in rows] == [("a", 0), ("c", 1), ("d", 2)]

@@ -5,12 +5,26 @@ from datetime import date
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promoloop.recommenders import arrays, catalogue, content, cooccurrence, evaluation, factors, folding, indexing, interactions, learning
+from promoloop.recommenders import (
+    arrays,
+    catalogue,
+    content,
+    cooccurrence,
+    evaluation,
+    factors,
+    folding,
+    hits,
+    indexing,
+    interactions,
+    learning,
+    trials,
+)
 from promoloop.recommenders import ranker as rankers
 from promoloop.recommenders.folding import Factors
 from promoloop.settings import load
@@ -83,6 +97,32 @@ def test_folding_gives_the_user_factors_of_mllib(strengths: DataFrame, item_inde
     folded, _ = folding.fold_in(arrays.flat(batch), items)
     theirs = model.userFactors.orderBy("id").toArrow()["features"].to_pylist()
     np.testing.assert_allclose(folded, theirs, rtol=2e-3, atol=2e-4)
+
+
+def test_trials_take_the_parameters_that_foresee_best(strengths: DataFrame, item_indexes: DataFrame) -> None:
+    flat, sharp = "{ regularisation = 1000000.0 }", "{ regularisation = 0.01, alpha = 5.0, rank = 8 }"
+    own = load(["ci"], ["recommenders.rank=6", "recommenders.regularisation=1e6", f"recommenders.trials=[{flat}, {sharp}]"]).recommenders
+    taken = strengths.join(item_indexes, "item_id").groupBy("user_id").agg(F.collect_list("item_index").alias("taken"))
+    chosen, figures = trials.choose(strengths, taken, item_indexes, own, seed=1, blocks=2)
+    assert (chosen.rank, chosen.regularisation, chosen.alpha) == (8, 0.01, 5.0)
+    assert set(figures) == {
+        "ndcg_als_rank_6_regularisation_1e06_alpha_2",
+        "ndcg_als_rank_8_regularisation_0.01_alpha_5",
+    }
+    assert figures["ndcg_als_rank_8_regularisation_0.01_alpha_5"] > 0.5
+    without = own.model_copy(update={"trials": ()})
+    assert trials.choose(strengths, taken, item_indexes, without, seed=1, blocks=2) == (without, {})
+
+
+def test_ndcg_by_index_is_that_of_plain_python() -> None:
+    rng = np.random.default_rng(7)
+    items = np.array([rng.permutation(30)[:10] for _ in range(40)])
+    items[5, 3:] = -1
+    taken = [rng.permutation(30)[: rng.integers(1, 15)].tolist() for _ in range(40)]
+    found = hits.ndcg(items, pa.array(taken, pa.list_(pa.int32())), 30)
+    for row in range(40):
+        listed = [str(item) for item in items[row] if item >= 0]
+        assert found[row] == pytest.approx(plain_measures(listed, {str(item) for item in taken[row]}, 10)["ndcg"])
 
 
 def test_cooccurrence_is_the_cosine_over_users(strengths: DataFrame, item_indexes: DataFrame, own: RecommendersSettings) -> None:

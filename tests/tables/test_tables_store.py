@@ -36,6 +36,16 @@ def test_a_row_of_another_day_is_refused_and_nothing_changes(spark: SparkSession
     assert [row.user_id for row in tables.read(spark, settings, OFFER_SCORES).collect()] == ["a"]
 
 
+def test_merge_deletes_what_is_gone(spark: SparkSession, settings: Settings) -> None:
+    first = rows(spark, ITEMS, {"item_id": "i1"}, {"item_id": "i2"}).withColumn("is_gone", F.col("item_id") == "i2")
+    assert tables.merge(first, settings, ITEMS, gone="is_gone") == 1
+    tables.merge(rows(spark, ITEMS, {"item_id": "i2", "brand": "old"}), settings, ITEMS)
+    then = rows(spark, ITEMS, *({"item_id": f"i{number}", "brand": "new"} for number in range(1, 5)))
+    flagged = then.withColumn("is_gone", F.col("item_id").isin("i1", "i4"))
+    assert tables.merge(flagged, settings, ITEMS, gone="is_gone") == 2
+    assert {(row.item_id, row.brand) for row in tables.read(spark, settings, ITEMS).collect()} == {("i2", "new"), ("i3", "new")}
+
+
 def test_merge_inserts_and_updates_by_key(spark: SparkSession, settings: Settings) -> None:
     tables.merge(rows(spark, ITEMS, {"item_id": "i1", "brand": "old"}), settings, ITEMS)
     assert tables.merge(rows(spark, ITEMS, {"item_id": "i1", "brand": "new"}, {"item_id": "i2"}), settings, ITEMS) == 2

@@ -24,12 +24,14 @@ def open_promotions(promotions: DataFrame, as_of: date, horizon_days: int) -> Da
     )
 
 
-def pairs(users: DataFrame, open_promotions: DataFrame, segments: DataFrame, still_open: DataFrame) -> DataFrame:
+def pairs(
+    users: DataFrame, open_promotions: DataFrame, segments: DataFrame, still_open: DataFrame, candidates: DataFrame | None = None
+) -> DataFrame:
     """One row per eligible (user, promotion): all columns of `open_promotions`, and user_id, segment, region, channel.
 
     Eligible is who consented, can be reached by a channel (the first is the preferred one), is of the promotion's target segment,
     and does not already hold an offer of it: `still_open` lists (user_id, promotion_id). `segments` holds user_id and segment.
-    Promotions are few and broadcast; the users never move.
+    `candidates` (user_id, promotion_id), where given, are the only pairs considered. Promotions are broadcast.
     """
     reachable = users.where(F.col("has_consent") & (F.size("channels") > 0))
     described = reachable.join(segments.select("user_id", "segment"), "user_id", "left").select(
@@ -37,4 +39,9 @@ def pairs(users: DataFrame, open_promotions: DataFrame, segments: DataFrame, sti
     )
     is_targeted = F.col("target_segment").isNull() | (F.col("target_segment") == F.col("segment"))
     held = still_open.select("user_id", "promotion_id").distinct()
-    return described.join(F.broadcast(open_promotions), is_targeted).join(held, ["user_id", "promotion_id"], "left_anti")
+    if candidates is None:
+        targeted = described.join(F.broadcast(open_promotions), is_targeted)
+    else:
+        proposed = described.join(candidates.select("user_id", "promotion_id"), "user_id")
+        targeted = proposed.join(F.broadcast(open_promotions), "promotion_id").where(is_targeted)
+    return targeted.join(held, ["user_id", "promotion_id"], "left_anti")

@@ -19,12 +19,22 @@ def train(offers: DataFrame, shop: Shop, as_of: date, settings: OffersSettings) 
 
 
 def per_pair(
-    learned: response.Response, offers: DataFrame, shop: Shop, segments: DataFrame, as_of: date, settings: OffersSettings
+    learned: response.Response,
+    offers: DataFrame,
+    shop: Shop,
+    segments: DataFrame,
+    as_of: date,
+    settings: OffersSettings,
+    candidates: DataFrame | None = None,
 ) -> DataFrame:
-    """One row per eligible (user, promotion): the columns of table offer_scores. `segments`: user_id, segment."""
+    """One row per eligible (user, promotion): the columns of table offer_scores. `segments`: user_id, segment.
+
+    `candidates` (user_id, promotion_id): the promotions worth valuing for each user; without any row, all promotions.
+    """
     still_open = offers.where(F.col("is_sent") & (F.col("valid_until_at") > eligibility.midnight(as_of)))
     open_promotions = eligibility.open_promotions(shop.promotions, as_of, settings.horizon_days)
-    pairs = eligibility.pairs(shop.users, open_promotions, segments, still_open)
+    few = None if candidates is None or candidates.isEmpty() else candidates
+    pairs = eligibility.pairs(shop.users, open_promotions, segments, still_open, few)
     described = response.describe_pairs(pairs, open_promotions, as_of, shop, settings.history_days)
     return response.score(described, learned, settings).select(
         *("user_id", "promotion_id", F.lit(as_of).alias("as_of_on")),

@@ -1,25 +1,29 @@
 """Everything about items that scoring needs, as arrays by item index: small enough to be handed to every task.
 
-Beyond the size of catalogue where that holds, see `clusters`.
+Where looking at all of it for every user costs too much, see `clusters`.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from promoloop.recommenders import clusters
 from promoloop.recommenders.arrays import Floats, Integers
+from promoloop.recommenders.clusters import Clusters
 from promoloop.recommenders.folding import Factors
 from promoloop.recommenders.model import Model
 
 ALL = ""
 """Cell of popularity that holds every user."""
 _PRIOR_BUYERS = 10.0
+_SEED = 1  # of the clusters: the same catalogue is always split alike
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Catalogue:
     """Items by index, in the order of their ids.
 
     labels: what a user calls it; categories, brands: codes, -1 unknown; popularity: cells × items, 0 to 1; together: items × items, the
-    weights of neighbours; repeat_share: share of an item's buyers who bought it again; repeat_days: usual days between two purchases.
+    weights of neighbours; repeat_share: share of an item's buyers who bought it again; repeat_days: usual days between two purchases;
+    factor_clusters, content_clusters: where there are some, only the best of them are looked into (`clusters`).
     """
 
     item_ids: pa.Array
@@ -43,6 +48,8 @@ class Catalogue:
     together: sparse.csr_matrix
     repeat_share: Floats
     repeat_days: Floats
+    factor_clusters: Clusters | None = None
+    content_clusters: Clusters | None = None
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -51,6 +58,12 @@ class Catalogue:
 def indexes(items: DataFrame) -> DataFrame:
     """item_id and item_index, dense and in the order of the ids. Catalogue-sized: sorted in one task."""
     return items.select("item_id", (F.row_number().over(Window.orderBy("item_id")) - 1).cast("int").alias("item_index"))
+
+
+def indexes_of(goods: Catalogue, spark: SparkSession) -> DataFrame:
+    """item_id and item_index as in `goods`, whatever the table of items holds by now."""
+    numbers = pa.array(np.arange(len(goods), dtype=np.int32))
+    return spark.createDataFrame(pa.table({"item_id": goods.item_ids, "item_index": numbers}))
 
 
 def cell(popularity_by: list[str]) -> Column:
@@ -116,6 +129,12 @@ def collect(items: DataFrame, content: DataFrame, popularity: DataFrame, repeats
         repeat_share=repeat_share,
         repeat_days=repeat_days,
     )
+
+
+def clustered(goods: Catalogue) -> Catalogue:
+    """The catalogue with its factors and its content in sqrt(items) clusters each."""
+    by_factors, by_content = (clusters.split(vectors, math.isqrt(len(goods)), _SEED) for vectors in (goods.factors.items, goods.content))
+    return replace(goods, factor_clusters=by_factors, content_clusters=by_content)
 
 
 def unit(vectors: Floats) -> Floats:

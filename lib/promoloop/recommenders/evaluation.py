@@ -65,7 +65,7 @@ def diversity_per_user(lists: DataFrame, content: DataFrame, k: int) -> DataFram
     units = content.select("item_id", F.explode(F.arrays_zip("places", "weights")).alias("_part"), F.sqrt(square).alias("_length"))
     top = lists.where(F.col("rank") <= k).select("user_id", "item_id")
     sums = (
-        top.join(F.broadcast(units), "item_id")
+        top.join(units, "item_id")
         .groupBy("user_id", "_part.places")
         .agg(F.sum(F.col("_part.weights") / F.col("_length")).alias("_sum"))
         .groupBy("user_id")

@@ -7,15 +7,20 @@ Y: item factors, r_uj: strength of user u for item j, n_u: items in the history,
 With MLlib's item factors this gives MLlib's user factors.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promoloop.recommenders import topk
+from promoloop.recommenders import clusters, topk
 from promoloop.recommenders.arrays import Floats, Histories, Integers
 
 _ALIKE = 20
+_MANY_COSINES = 50_000_000
+_PROBES = 8
+_ROWS = 512
+_SEED = 1
 _SHRINKAGE = 1.0  # as one item that is like nothing
 
 
@@ -42,13 +47,24 @@ class Factors:
         if not is_cold.any() or is_cold.all():
             return self
         warm = np.flatnonzero(~is_cold)
-        cosines = content[is_cold] @ content[warm].T
-        alike, cosine = topk.select(cosines, min(_ALIKE, len(warm)))
-        weights = np.square(np.maximum(cosine, 0))
-        totals = weights.sum(axis=1, keepdims=True)
-        items = self.items.copy()
-        items[is_cold] = np.einsum("ij,ijr->ir", weights, self.items[warm[alike]]) / (totals + _SHRINKAGE)
+        cold, items, known = np.flatnonzero(is_cold), self.items.copy(), content[warm]
+        parts = clusters.split(known, math.isqrt(len(warm)), _SEED) if len(cold) * len(warm) > _MANY_COSINES else None
+        at_once = _ROWS if parts is None else 8 * _ROWS  # clusters keep little of it at a time
+        for start in range(0, len(cold), at_once):
+            rows = cold[start : start + at_once]
+            alike, cosine = _most_alike(content[rows], known, parts)
+            weights = np.where(alike >= 0, np.square(np.maximum(cosine, 0)), 0)
+            totals = weights.sum(axis=1, keepdims=True)
+            items[rows] = np.einsum("ij,ijr->ir", weights, self.items[warm[alike]]) / (totals + _SHRINKAGE)
         return replace(self, items=items)
+
+
+def _most_alike(cold: Floats, known: Floats, parts: clusters.Clusters | None) -> tuple[Integers, Floats]:
+    """The rows of `known` of largest cosine with each of `cold`, and the cosines; in the best clusters alone where there are `parts`."""
+    if parts is None:
+        return topk.select(cold @ known.T, _ALIKE)
+    nothing = np.empty(0, dtype=np.int64)
+    return clusters.best(cold, known, parts, _ALIKE, _PROBES, np.ones(len(known), dtype=bool), (nothing, nothing))
 
 
 def systems(histories: Histories, factors: Factors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -74,8 +90,11 @@ def fold_in(histories: Histories, factors: Factors) -> tuple[Floats, NDArray[np.
 
 
 def strongest_evidence(histories: Histories, factors: Factors, matrices: NDArray[np.float64], items: Integers) -> Integers:
-    """For the users' chosen `items` (users × k, -1: none): the item of the history that adds most to each score, -1 where none does."""
-    best = np.full(items.shape, -1, dtype=np.int64)
+    """For the users' chosen `items` (users × k, -1: none): the two items of the history that add most to each score (users × k × 2).
+
+    -1 where none adds anything, and in the second place where the second adds less than half as much as the first.
+    """
+    best = np.full((*items.shape, 2), -1, dtype=np.int64)
     for row in range(len(histories)):
         entry = slice(histories.offsets[row], histories.offsets[row + 1])
         own = histories.items[entry]
@@ -84,6 +103,8 @@ def strongest_evidence(histories: Histories, factors: Factors, matrices: NDArray
             continue
         weighted = np.linalg.solve(matrices[row], factors.items[items[row, chosen]].T.astype(np.float64))
         added = (factors.items[own] @ weighted) * (1 + factors.alpha * histories.strengths[entry, None])
-        top = added.argmax(axis=0)
-        best[row, chosen] = np.where(added[top, np.arange(len(chosen))] > 0, own[top], -1)
+        top = np.argsort(-added, axis=0, kind="stable")[:2]
+        most = np.take_along_axis(added, top, axis=0)
+        counts = (most > 0) & (most >= most[:1] / 2)
+        best[row, chosen, : len(top)] = np.where(counts, own[top], -1).T
     return best

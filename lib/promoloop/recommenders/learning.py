@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.ml import PipelineModel
 from pyspark.ml.classification import LogisticRegression, MultilayerPerceptronClassificationModel, MultilayerPerceptronClassifier
 from pyspark.ml.feature import StandardScaler, StandardScalerModel
@@ -13,14 +12,13 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promoloop.recommenders import arrays, candidates, ranker, serving, topk
-from promoloop.recommenders.arrays import Integers, Lookup, uniforms
+from promoloop.recommenders import arrays, candidates, hits, ranker, serving, topk
+from promoloop.recommenders.arrays import Lookup, uniforms
 from promoloop.recommenders.candidates import FEATURES
 from promoloop.recommenders.catalogue import Catalogue
 from promoloop.recommenders.ranker import Linear, Neural, Ranker
 from promoloop.settings.learning import RecommendersSettings
 
-JUDGED_AT = 10
 _FEWEST_TAKEN = 30
 
 
@@ -44,20 +42,13 @@ def _labelled(batch: pa.RecordBatch, catalogue: Catalogue, settings: Recommender
     histories = arrays.flat(batch)
     proposed = candidates.propose(histories, serving.cells(batch, catalogue), catalogue, settings)
     users, items = proposed.pairs.users, proposed.pairs.items
-    taken = Lookup(_keys(batch, len(catalogue))).find(users * len(catalogue) + items) >= 0
+    taken = Lookup(hits.keys(batch.column("taken"), len(catalogue))).find(users * len(catalogue) + items) >= 0
     drawn = uniforms(batch.column("hash").to_numpy()[users], items)
     kept = taken | (drawn * np.bincount(users, minlength=len(histories))[users] < settings.ranker_negatives)
     values = ranker.inputs(proposed, catalogue)[kept]
     offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel().astype(np.float32)))
     return pa.record_batch([lists, pa.array(taken[kept].astype(np.float64))], names=["inputs", "label"])
-
-
-def _keys(batch: pa.RecordBatch, count_items: int) -> Integers:
-    lists = batch.column("taken")
-    users = np.repeat(np.arange(batch.num_rows), pc.list_value_length(lists).to_numpy(zero_copy_only=False))
-    keys: Integers = users * count_items + lists.flatten().to_numpy(zero_copy_only=False)
-    return keys
 
 
 def judge(users: DataFrame, catalogue: Catalogue, rankers: Mapping[str, Ranker], settings: RecommendersSettings) -> dict[str, float]:
@@ -80,18 +71,11 @@ def _judged(batch: pa.RecordBatch, catalogue: Catalogue, rankers: Mapping[str, R
     histories = arrays.flat(batch)
     proposed = candidates.propose(histories, serving.cells(batch, catalogue), catalogue, settings)
     values = ranker.inputs(proposed, catalogue)
-    taken = Lookup(_keys(batch, len(catalogue)))
-    relevant = pc.list_value_length(batch.column("taken")).to_numpy(zero_copy_only=False)
-    discounts = 1 / np.log2(np.arange(2, JUDGED_AT + 2))
-    ideal = np.cumsum(discounts)[np.minimum(relevant, JUDGED_AT) - 1]
     found = {}
     for name, one in rankers.items():
-        scores = np.full((len(histories), len(catalogue)), -np.inf, dtype=np.float32)
-        scores[proposed.pairs.users, proposed.pairs.items] = one.score(values)
-        items, _ = topk.select(scores, JUDGED_AT)
-        keys = np.arange(len(histories))[:, None] * len(catalogue) + items
-        is_hit = (items >= 0) & (taken.find(keys.ravel()).reshape(items.shape) >= 0)
-        found[f"ndcg_{name}"] = (is_hit * discounts).sum(axis=1) / ideal
+        users = proposed.pairs.users
+        items, _ = topk.select_among(users, proposed.pairs.items, one.score(values), len(histories), hits.JUDGED_AT)
+        found[f"ndcg_{name}"] = hits.ndcg(items, batch.column("taken"), len(catalogue))
     return pa.record_batch([pa.array(values) for values in found.values()], names=list(found))
 
 

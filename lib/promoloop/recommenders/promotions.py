@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from scipy import sparse
 
@@ -25,19 +26,41 @@ from promoloop.settings.learning import RecommendersSettings
 
 SCHEMA = "user_id string, rank int, promotion_id string, interest double"
 _FULL_RATE = 0.3
+_SCOPE = ("scope_category", "scope_brand", "scope_item_ids")
 
 
 @dataclass(frozen=True)
 class Scopes:
-    """Promotions by column: which items are in scope (items × promotions), and the lift of each."""
+    """Promotions by column: items in scope (items × promotions), whether it is the whole shop, whom it is for ("": all), the lift."""
 
     promotion_ids: pa.Array
     holds: sparse.csr_matrix
+    is_whole: NDArray[np.bool_]
+    segments: NDArray[np.str_]
     lifts: Floats
 
 
+def candidates_of(
+    users: DataFrame,
+    catalogue: Catalogue,
+    judge: Ranker,
+    promotions: DataFrame,
+    pairs: DataFrame,
+    segments: DataFrame,
+    settings: RecommendersSettings,
+) -> DataFrame:
+    """`recommend` where `promotions` (the open ones) are more than `promotion_candidates`; no rows where all can be valued for everybody.
+
+    `pairs` (promotion_id, item_id) as of `scopes`; `segments`: user_id, segment, what a promotion's target_segment is held against.
+    """
+    if promotions.count() <= settings.promotion_candidates:
+        return users.sparkSession.createDataFrame([], SCHEMA)
+    described = users.join(segments.select("user_id", "segment"), "user_id", "left")
+    return recommend(described, catalogue, judge, scopes(pairs, promotions, catalogue), settings.promotion_candidates, settings)
+
+
 def scopes(pairs: DataFrame, promotions: DataFrame, catalogue: Catalogue) -> Scopes:
-    """The scopes of `promotions` from `pairs` (promotion_id, item_id: in scope), in the order of their ids.
+    """The scopes of `promotions` from `pairs` (promotion_id, item_id: in scope, of those with a scope), in the order of their ids.
 
     Pairs come to the driver as two columns of Arrow: as many as promotions times items of a scope.
     """
@@ -50,14 +73,22 @@ def scopes(pairs: DataFrame, promotions: DataFrame, catalogue: Catalogue) -> Sco
     ]
     is_known = (at[0] >= 0) & (at[1] >= 0)
     ones = np.ones(int(is_known.sum()), dtype=np.float32)
-    holds = sparse.csr_matrix((ones, (at[0][is_known], at[1][is_known])), shape=(len(catalogue), len(ids)))
-    return Scopes(ids, holds, np.array([_lift(row) for row in rows], dtype=np.float32))
+    return Scopes(
+        promotion_ids=ids,
+        holds=sparse.csr_matrix((ones, (at[0][is_known], at[1][is_known])), shape=(len(catalogue), len(ids))),
+        is_whole=np.array([all(row[name] is None for name in _SCOPE) for row in rows], dtype=bool),
+        segments=np.array([row["target_segment"] or "" for row in rows], dtype=str),
+        lifts=np.array([_lift(row) for row in rows], dtype=np.float32),
+    )
 
 
 def recommend(
     users: DataFrame, catalogue: Catalogue, judge: Ranker, offered: Scopes, count: int, settings: RecommendersSettings
 ) -> DataFrame:
-    """The `count` promotions each user of `users` (user_id, cell, history) is likeliest to want, in SCHEMA; none without interest."""
+    """The `count` promotions for each user of `users` (user_id, cell, history, segment) he is likeliest to want, in SCHEMA.
+
+    None without interest, and none that is for another segment.
+    """
     rows = candidates.rows_at_once(catalogue, settings.memory_mb)
 
     def ranked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -65,11 +96,11 @@ def recommend(
             for start in range(0, batch.num_rows, rows):
                 yield _block(batch.slice(start, rows), catalogue, judge, offered, count, settings)
 
-    return users.select("user_id", "cell", "history").mapInArrow(ranked, SCHEMA)
+    return users.select("user_id", "cell", "history", "segment").mapInArrow(ranked, SCHEMA)
 
 
 def interests(users: pa.RecordBatch, catalogue: Catalogue, judge: Ranker, offered: Scopes, settings: RecommendersSettings) -> Floats:
-    """interest[u, p] of a block of users."""
+    """interest[u, p] of a block of users; 0 where the promotion is for another segment than the user's."""
     histories = arrays.flat(users)
     proposed = candidates.propose(histories, serving.cells(users, catalogue), catalogue, settings)
     pairs, scores = proposed.pairs, judge.score(ranker.inputs(proposed, catalogue)).astype(np.float64)
@@ -79,7 +110,11 @@ def interests(users: pa.RecordBatch, catalogue: Catalogue, judge: Ranker, offere
     totals = np.bincount(pairs.users, weights, len(histories))
     shape = (len(histories), len(catalogue))
     shares = sparse.csr_matrix((weights / totals[pairs.users], (pairs.users, pairs.items)), shape=shape)
-    found: Floats = ((shares @ offered.holds).toarray() * offered.lifts).astype(np.float32)
+    wanted = (shares @ offered.holds).toarray()
+    wanted[:, offered.is_whole] = (totals > 0)[:, None]
+    segments = users.column("segment").fill_null("unknown").to_numpy(zero_copy_only=False).astype(str)
+    is_for = (offered.segments == "") | (offered.segments == segments[:, None])
+    found: Floats = (wanted * is_for * offered.lifts).astype(np.float32)
     return found
 
 

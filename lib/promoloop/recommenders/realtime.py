@@ -7,6 +7,7 @@ gives the same lists, and a missed one is made good by the next. Items keep the 
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -39,15 +40,27 @@ def refresh(
     settings: RecommendersSettings,
     seed: int,
 ) -> DataFrame:
-    """Lists (`serving.SCHEMA`) of the `touched` users from all their `events` before `day`, with the stock `items` has now."""
+    """Lists (`serving.SCHEMA`) of the `touched` users from all their `events` before `day`, with the stock `items` has now.
+
+    Items that came after `goods` was made wait for the next `goods`.
+    """
     few = F.broadcast(touched)
     strengths = interactions.per_user_item(events.join(few, "user_id", "left_semi"), day, settings)
-    histories = interactions.histories(strengths, catalogue.indexes(items), settings)
+    histories = interactions.histories(strengths, catalogue.indexes_of(goods, items.sparkSession), settings)
     whom = serving.with_histories(users.join(few, "user_id", "left_semi"), histories, settings.popularity_by)
     return serving.recommend(whom, with_stock(goods, items), judge, settings, seed)
 
 
+def every_rank(lists: DataFrame, touched: DataFrame, list_size: int) -> DataFrame:
+    """`lists` with `is_gone` (false), and a row with is_gone for each rank that a touched user's list does not reach: a shorter list
+    must not keep the end of the longer one it replaces.
+    """
+    ranks = touched.select("user_id", F.explode(F.sequence(F.lit(1), F.lit(list_size))).alias("rank"))
+    return ranks.join(lists, ["user_id", "rank"], "left").withColumn("is_gone", F.col("item_id").isNull())
+
+
 def with_stock(goods: Catalogue, items: DataFrame) -> Catalogue:
-    """The catalogue with the stock of `items`, which must hold the same items."""
-    stock = items.orderBy("item_id").select(F.coalesce(F.col("stock") > 0, F.lit(True)).alias("is_available")).toArrow()
-    return replace(goods, is_available=stock["is_available"].to_numpy())
+    """The catalogue with the stock of `items`; an item that is not there any more is not available."""
+    stocked = items.where(F.coalesce(F.col("stock") > 0, F.lit(True))).select("item_id").toArrow()["item_id"]
+    is_available = pc.is_in(goods.item_ids, value_set=stocked.combine_chunks()).to_numpy(zero_copy_only=False)
+    return replace(goods, is_available=is_available)

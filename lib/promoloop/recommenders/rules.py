@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promoloop.recommenders import topk
-from promoloop.recommenders.arrays import Floats, Histories, Integers, uniforms
+from promoloop.recommenders.arrays import Floats, Histories, Integers, Lookup, uniforms
 from promoloop.recommenders.candidates import Pairs
 from promoloop.recommenders.catalogue import Catalogue
 from promoloop.settings.learning import RecommendersSettings
@@ -28,28 +28,31 @@ def may_be_listed(pairs: Pairs, histories: Histories, catalogue: Catalogue, sett
     return allowed
 
 
-def lists(scores: Floats, hashes: Integers, catalogue: Catalogue, settings: RecommendersSettings) -> tuple[Integers, NDArray[np.bool_]]:
+def lists(
+    users: Integers, items: Integers, scores: Floats, hashes: Integers, catalogue: Catalogue, settings: RecommendersSettings
+) -> tuple[Integers, NDArray[np.bool_]]:
     """Items of each user's list by place (users × list_size, -1: none) and which places were drawn to explore.
 
-    `scores`: users × items, -inf where an item may not be listed; `hashes`: one per user, which the draws depend on.
+    `users`, `items`, `scores`: a user's row, an item and its score, -inf where it may not be listed; `hashes`: one per row of user,
+    which the draws depend on.
     """
     explored = round(settings.list_size * settings.exploration)
-    ranked = _diverse(scores, settings.list_size - explored, catalogue, settings)
+    ranked = _diverse(users, items, scores, len(hashes), settings.list_size - explored, catalogue, settings)
     if not explored:
         return ranked, np.zeros(ranked.shape, dtype=bool)
-    rest = scores.copy()
-    users, places = np.nonzero(ranked >= 0)
-    rest[users, ranked[users, places]] = -np.inf
-    at = np.nonzero(rest > -np.inf)
-    rest[at] = uniforms(hashes[at[0]], at[1])
-    drawn, _ = topk.select(rest, explored)
+    rows, places = np.nonzero(ranked >= 0)
+    is_placed = Lookup(rows * len(catalogue) + ranked[rows, places]).find(users * len(catalogue) + items) >= 0
+    draws = np.where(is_placed | (scores == -np.inf), -np.inf, uniforms(hashes[users], items)).astype(np.float32)
+    drawn, _ = topk.select_among(users, items, draws, len(hashes), explored)
     return _closed_up(np.hstack([ranked, drawn]), np.hstack([np.zeros(ranked.shape, dtype=bool), drawn >= 0]))
 
 
-def _diverse(scores: Floats, size: int, catalogue: Catalogue, settings: RecommendersSettings) -> Integers:
+def _diverse(
+    users: Integers, items: Integers, scores: Floats, count: int, size: int, catalogue: Catalogue, settings: RecommendersSettings
+) -> Integers:
     if settings.diversity == 0 and settings.category_cap >= size:
-        return topk.select(scores, size)[0]
-    pool, values = topk.select(scores, min(_POOL * size, scores.shape[1]))
+        return topk.select_among(users, items, scores, count, size)[0]
+    pool, values = topk.select_among(users, items, scores, count, min(_POOL * size, len(catalogue)))
     is_there = pool >= 0
     worst = np.where(is_there, values, np.inf).min(axis=1, keepdims=True)
     spread = np.maximum(values[:, :1] - worst, 1e-9)
@@ -57,15 +60,15 @@ def _diverse(scores: Floats, size: int, catalogue: Catalogue, settings: Recommen
     vectors, categories = catalogue.content[pool], catalogue.categories[pool]
     everyone = np.arange(len(pool))
     closest = np.zeros(pool.shape, dtype=np.float32)
-    counts = np.zeros((len(pool), int(catalogue.categories.max(initial=0)) + 2), dtype=np.int64)
+    counts = np.zeros(pool.shape, dtype=np.int64)  # things of the candidate's category placed so far
     chosen = np.full((len(pool), size), -1, dtype=np.int64)
     for place in range(size):
-        is_full = (counts[everyone[:, None], categories] >= settings.category_cap) & (categories >= 0)
+        is_full = (counts >= settings.category_cap) & (categories >= 0)
         worth = np.where(is_full, -np.inf, gains - np.float32(settings.diversity) * closest)
         best = worth.argmax(axis=1)
         is_found = worth[everyone, best] > -np.inf
         chosen[is_found, place] = pool[everyone, best][is_found]
-        counts[everyone[is_found], categories[everyone, best][is_found]] += 1
+        counts += is_found[:, None] & (categories == categories[everyone, best][:, None])
         gains[everyone[is_found], best[is_found]] = -np.inf
         if settings.diversity:
             closest = np.maximum(closest, np.einsum("upd,ud->up", vectors, vectors[everyone, best]))

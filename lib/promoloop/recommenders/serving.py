@@ -25,7 +25,7 @@ def with_histories(users: DataFrame, histories: DataFrame, popularity_by: list[s
 def recommend(users: DataFrame, catalogue: Catalogue, judge: Ranker, settings: RecommendersSettings, seed: int) -> DataFrame:
     """The list of each user of `users` (user_id, cell, history): one row per user and rank, in SCHEMA.
 
-    Draws to explore are hashed from user and `seed`. Only a block of users' score matrices lives at a time, bounded by `memory_mb`.
+    Draws to explore are hashed from user and `seed`. Only one score matrix of a block of users lives at a time, bounded by `memory_mb`.
     """
     rows = candidates.rows_at_once(catalogue, settings.memory_mb)
 
@@ -49,10 +49,9 @@ def _block(batch: pa.RecordBatch, catalogue: Catalogue, judge: Ranker, settings:
     histories = arrays.flat(batch)
     proposed = candidates.propose(histories, cells(batch, catalogue), catalogue, settings)
     pairs, inputs = proposed.pairs, ranker.inputs(proposed, catalogue)
-    scores = np.full((len(histories), len(catalogue)), -np.inf, dtype=np.float32)
     is_listed = rules.may_be_listed(pairs, histories, catalogue, settings)
-    scores[pairs.users, pairs.items] = np.where(is_listed, judge.score(inputs), np.float32(-np.inf))
-    items, is_drawn = rules.lists(scores, batch.column("hash").to_numpy(), catalogue, settings)
+    scores = np.where(is_listed, judge.score(inputs), np.float32(-np.inf))
+    items, is_drawn = rules.lists(pairs.users, pairs.items, scores, batch.column("hash").to_numpy(), catalogue, settings)
     evidence = folding.strongest_evidence(histories, catalogue.factors, proposed.matrices, items)
     users, places = np.nonzero(items >= 0)
     chosen = items[users, places]
@@ -63,7 +62,7 @@ def _block(batch: pa.RecordBatch, catalogue: Catalogue, judge: Ranker, settings:
             batch.column("user_id").take(pa.array(users)),
             pa.array((places + 1).astype(np.int32)),
             catalogue.item_ids.take(pa.array(chosen)),
-            pa.array(np.round(scores[users, chosen].astype(np.float64), 6)),
+            pa.array(np.round(scores[at].astype(np.float64), 6)),
             _map(parts),
             reasons.write(histories, catalogue, users, chosen, evidence[users, places], parts, is_drawn[users, places]),
         ],

@@ -28,6 +28,14 @@ class ProfilesSettings(Section):
     loyal_share: float = Field(gt=0, lt=1, description="Share of buyers, those of the most orders, that are loyal")
 
 
+class Trial(Section):
+    """Parameters of the factorisation to try; what is left out is as in the settings."""
+
+    rank: int | None = Field(default=None, ge=1, le=512, description="Factors")
+    regularisation: float | None = Field(default=None, gt=0, description="As recommenders.regularisation")
+    alpha: float | None = Field(default=None, gt=0, description="As recommenders.alpha")
+
+
 class RecommendersSettings(Section):
     """Item recommenders."""
 
@@ -40,13 +48,18 @@ class RecommendersSettings(Section):
     iterations: int = Field(ge=1, le=100, description="Alternations of ALS")
     regularisation: float = Field(gt=0, description="ALS, multiplied by the number of interactions of the user or item")
     alpha: float = Field(gt=0, description="ALS: confidence added per unit of strength")
+    trials: tuple[Trial, ...] = Field(default=(), description="Other parameters of ALS; the best on a time split is what is trained with")
+    trial_users: int = Field(ge=10, description="Users each trial learns from, and at most as many it is judged on")
     content_width: int = Field(ge=16, le=4096, description="Width of the hashed TF-IDF vectors of items")
     neighbours: int = Field(ge=1, description="Co-bought items kept per item")
     max_history: int = Field(ge=1, description="Strongest items of a user's history that are used")
     popularity_by: list[str] = Field(description="Columns of users whose combinations have a popularity of their own, for cold users")
     candidates: int = Field(ge=1, description="Items each source of candidates proposes per user")
     list_size: int = Field(ge=1, description="Items recommended to each user")
+    promotion_candidates: int = Field(ge=1, description="Promotions valued per user: of more open ones, those the user wants most")
     memory_mb: int = Field(ge=64, description="Memory for score matrices in one task, MiB; bounds the users scored at once")
+    clusters_above: int = Field(ge=1, description="Items of a catalogue above which each user looks into its best clusters alone")
+    probes: int = Field(ge=1, description="Clusters (of sqrt(items)) each user looks into, where there are clusters")
     repeatable_from: float = Field(ge=0, description="Bought items are listed if this share of buyers buys them again; above 1: never")
     price_ceiling: float = Field(gt=0, description="Items dearer than this many times the dearest of the user's history are not listed")
     category_cap: int = Field(ge=1, description="Most items of one category on a list")

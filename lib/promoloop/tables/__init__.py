@@ -1,7 +1,14 @@
 """Every table once: name, columns, grain, key, clustering, how it is written; and the only reads and writes there are."""
 
 from promoloop.tables.behaviour import BATCHES, ENTITIES_REJECTED, EVENTS, EVENTS_REJECTED, RAW_EVENTS
-from promoloop.tables.learned import ITEM_FEATURES, ITEM_RECOMMENDATIONS, OFFER_SCORES, USER_FEATURES, USER_PROFILES
+from promoloop.tables.learned import (
+    ITEM_FEATURES,
+    ITEM_RECOMMENDATIONS,
+    OFFER_SCORES,
+    PROMOTION_RECOMMENDATIONS,
+    USER_FEATURES,
+    USER_PROFILES,
+)
 from promoloop.tables.lineage import settings_mark, versions_read
 from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, EVALUATIONS, OFFERS
 from promoloop.tables.shop import ITEMS, PAST_OFFERS, PROMOTIONS, USERS
@@ -47,6 +54,7 @@ TABLES: tuple[Table, ...] = (
     ITEM_FEATURES,
     USER_PROFILES,
     ITEM_RECOMMENDATIONS,
+    PROMOTION_RECOMMENDATIONS,
     OFFER_SCORES,
     ALLOCATIONS,
     ALLOCATION_RESOURCES,
@@ -74,6 +82,7 @@ __all__ = [
     "OFFER_SCORES",
     "PAST_OFFERS",
     "PROMOTIONS",
+    "PROMOTION_RECOMMENDATIONS",
     "RAW_EVENTS",
     "TABLES",
     "TRUTH_OFFERS",

@@ -147,6 +147,22 @@ ITEM_RECOMMENDATIONS = Table(
     clustering=("as_of_on",),
 )
 
+PROMOTION_RECOMMENDATIONS = Table(
+    name="promotion_recommendations",
+    grain="one user, rank and as_of date; empty for a day on which all open promotions are few enough to be valued for everybody",
+    columns=(
+        required("user_id", "string", "User"),
+        required("rank", "int", "1 is best"),
+        _AS_OF,
+        required("promotion_id", "string", "Promotion worth valuing for the user"),
+        required("interest", "double", "Share of what the user would take next that is in scope, times what is given back of it: 0 to 1"),
+    ),
+    key=("user_id", "rank", "as_of_on"),
+    writing="replace day",
+    written_by="recommend_items",
+    clustering=("as_of_on",),
+)
+
 OFFER_SCORES = Table(
     name="offer_scores",
     grain="one eligible (user, promotion) and as_of date",

@@ -144,23 +144,36 @@ def append_once(rows: DataFrame, settings: Settings, table: Table, application: 
     return _write(rows, settings, table, writer.option("txnAppId", application).option("txnVersion", version))
 
 
-def merge(rows: DataFrame, settings: Settings, table: Table, is_insert_only: bool = False, columns: Collection[str] | None = None) -> int:
+def merge(
+    rows: DataFrame,
+    settings: Settings,
+    table: Table,
+    is_insert_only: bool = False,
+    columns: Collection[str] | None = None,
+    gone: str | None = None,
+) -> int:
     """Insert rows with a new key and update the others (unless `is_insert_only`); return rows inserted or updated.
 
     `rows` must hold each key once. `columns`: those that `rows` say anything of; an update leaves the others as they are. None: all.
+    `gone`: a boolean column beside the table's, true where the row of that key is to be deleted instead, if there is one.
     """
     spark = rows.sparkSession
     create(spark, settings, table)
+    stays = rows if gone is None else rows.where(~F.col(gone)).drop(gone)
     if _version(spark, settings, table) == 0:  # created just now: there is nothing to merge with
-        return _write(rows, settings, table, enforce(rows, table).write.format("delta").mode("append"))
-    enforce(rows, table).createOrReplaceTempView("_merged")
+        return _write(rows, settings, table, enforce(stays, table).write.format("delta").mode("append"))
+    enforced = enforce(stays, table)  # also where a flag comes along: it sees to names and types
+    merged = enforced if gone is None else rows.select(*table.column_names, gone)
+    merged.createOrReplaceTempView("_merged")
     on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in table.key)
     stated = [f"t.`{name}` = s.`{name}`" for name in table.column_names if columns is None or name in columns]
+    delete = "" if gone is None else f"WHEN MATCHED AND s.`{gone}` THEN DELETE "
     update = "" if is_insert_only else f"WHEN MATCHED THEN UPDATE SET {', '.join(stated)} "
+    insert = f"WHEN NOT MATCHED{'' if gone is None else f' AND NOT s.`{gone}`'} THEN INSERT *"
     try:
         before = _version(spark, settings, table)
         spark.conf.set(_NOTE, lineage.note_for_commit(settings, table))
-        spark.sql(f"MERGE INTO {address(settings, table)} t USING _merged s ON {on} {update}WHEN NOT MATCHED THEN INSERT *")
+        spark.sql(f"MERGE INTO {address(settings, table)} t USING _merged s ON {on} {delete}{update}{insert}")
     finally:
         spark.conf.unset(_NOTE)
         spark.catalog.dropTempView("_merged")
