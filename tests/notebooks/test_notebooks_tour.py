@@ -5,9 +5,19 @@ import matplotlib as mpl
 import pytest
 from pyspark.sql import SparkSession
 
+import scanning
 from promoloop import home, tables
+from promoloop.cli import app
 from promoloop.settings import Settings
+from promoloop.simulator.entities import FIRST_NAMES, LAST_NAMES
 
+PLANTED = (  # by the embedded shop, in its users: raw id, mail, phone, name, address
+    r"\bU\d{9}\b",
+    r"@example\.org",
+    r"\+99 555 \d",
+    rf"\b({'|'.join(FIRST_NAMES)})[ .]({'|'.join(LAST_NAMES)})\b",
+    rf"\b({'|'.join(LAST_NAMES)}) Street",
+)
 NOTEBOOK = home.root() / "notebooks" / "01_tour.py"
 
 
@@ -26,7 +36,7 @@ def test_the_notebook_is_in_databricks_source_format_and_holds_no_logic() -> Non
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # a whole cycle of the loop
-def test_the_notebook_runs_from_top_to_bottom(
+def test_the_notebook_runs_from_top_to_bottom_and_nothing_it_leaves_names_anybody(
     spark: SparkSession, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mpl.use("Agg")
@@ -36,3 +46,11 @@ def test_the_notebook_runs_from_top_to_bottom(
     assert "evaluate_promotions: Outcome(" in said
     assert tables.read(spark, settings, tables.EVALUATIONS).where(f"run_id = '{settings.run.run_id}'").count() > 0
     assert spark.range(3).count() == 3  # the notebook left the session it was given alone
+
+    with app.opened(settings) as (console, session):  # as promoloop report does: report, summary and log beside the tables
+        app.conclude(console, session, settings)
+    left = sorted(path for path in tmp_path.iterdir() if path.name != "landing")
+    assert {"tables", "vault", "checkpoints", "models", "channels", "logs", "report.html"} <= {path.name for path in left}
+    for planted in PLANTED:
+        assert scanning.found([tmp_path / "landing"], planted), planted  # it is what the scan would see
+        assert scanning.found(left, planted) == {}

@@ -55,7 +55,9 @@ def test_each_rule_stands_with_the_newest_batchs_verdict(spark: SparkSession) ->
     assert [row for row in told if row[0] in (missing, free, "<b>code</b>")] == [
         [missing, "kept", "0", "3"],
         [free, "broken", "2", "2"],
+        [missing, "kept", "0", "0"],  # the rule of that name for users
         ["<b>code</b>", "broken", "2", "2"],
+        [missing, "kept", "0", "0"],  # and for past offers
     ]
     assert 'src="' not in page
     assert "http" not in page
