@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from promoloop import home, session, sources
-from promoloop.cli import consoles, jobs, live, loop, reporting, source, status, summary, why
+from promoloop.cli import consoles, jobs, live, loop, playing, reporting, source, status, summary, why
 from promoloop.cli.run import StepError, StepInterruptedError, logs_folder, run_steps
 from promoloop.errors import UserError
 from promoloop.report import words
@@ -112,6 +112,20 @@ def explain(
     settings = load_for(source_name, config, assignments)
     with opened(settings) as (console, spark):
         console.print(why.reasons(spark, settings, user, promotion, settings.report.currency))
+
+
+@app.command("simulate-plan")
+def simulate_plan(
+    replications: Annotated[int | None, typer.Option(min=20, help="Times to play the plan.")] = None,
+    source_name: SourceName = "shop",
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Play the plan of run.as_of before it is issued: spend, redemptions, profit with intervals; chances to exceed a budget."""
+    named = [] if replications is None else [f"simulation.replications={replications}"]
+    settings = load_for(source_name, config, [*(assignments or []), *named])
+    with opened(settings) as (console, spark):
+        console.print(playing.simulated(spark, settings), soft_wrap=True)
 
 
 @app.command()

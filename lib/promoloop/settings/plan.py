@@ -37,6 +37,13 @@ class AllocationSettings(Section):
     genetic_generations: int = Field(ge=1, description="Genetic: generations on the sample")
 
 
+class SimulationSettings(Section):
+    """Playing a plan before it is issued."""
+
+    replications: int = Field(ge=20, le=10_000, description="Times a plan is played")
+    shared_share: float = Field(ge=0, le=1, description="Share of the variance of profits common to all users: the model's error")
+
+
 class ExecutionSettings(Section):
     """How a plan is issued."""
 
