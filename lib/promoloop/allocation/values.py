@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from promoloop.settings.plan import AllocationSettings
@@ -17,9 +17,14 @@ def kinds_used(own: AllocationSettings) -> tuple[str, ...]:
 
 
 def valued(scores: DataFrame, own: AllocationSettings) -> DataFrame:
-    """user_id, promotion_id, value, cost and `kinds_used`; same grain as `scores`.
+    """user_id, promotion_id, value (`worth`), cost and `kinds_used`; same grain as `scores`."""
+    return scores.select("user_id", "promotion_id", worth(own).alias("value"), F.col("expected_cost").alias("cost"), *kinds_used(own))
 
-    value = w_profit (expected_profit - caution * profit_deviation) + w_revenue expected_revenue + w_satisfaction satisfaction.
+
+def worth(own: AllocationSettings) -> Column:
+    """What an offer is worth to the programme, of a row of offer_scores.
+
+    w_profit (expected_profit - caution * profit_deviation) + w_revenue expected_revenue + w_satisfaction satisfaction.
     """
     profit = F.col("expected_profit") - own.caution * F.col("profit_deviation")
     value = own.weight_profit * profit
@@ -27,7 +32,7 @@ def valued(scores: DataFrame, own: AllocationSettings) -> DataFrame:
         value = value + own.weight_revenue * F.col("expected_revenue")
     if own.weight_satisfaction:
         value = value + own.weight_satisfaction * F.col("satisfaction")
-    return scores.select("user_id", "promotion_id", value.alias("value"), F.col("expected_cost").alias("cost"), *kinds_used(own))
+    return value
 
 
 def add_cells(values: DataFrame, cells: Sequence[Row]) -> DataFrame:

@@ -2,7 +2,14 @@
 
 from promoloop.settings.data import EventsSettings, PrivacySettings, SourceSettings
 from promoloop.settings.learning import FeaturesSettings, OffersSettings, ProfilesSettings, RecommendersSettings
-from promoloop.settings.plan import AllocationSettings, EvaluationSettings, ExecutionSettings, ReportSettings, SimulationSettings
+from promoloop.settings.plan import (
+    AllocationSettings,
+    DesignSettings,
+    EvaluationSettings,
+    ExecutionSettings,
+    ReportSettings,
+    SimulationSettings,
+)
 from promoloop.settings.run import PathsSettings, RunSettings, SparkSettings
 from promoloop.settings.section import Section
 from promoloop.settings.shop import ShopSettings
@@ -23,6 +30,7 @@ class Settings(Section):
     recommenders: RecommendersSettings
     offers: OffersSettings
     allocation: AllocationSettings
+    design: DesignSettings
     simulation: SimulationSettings
     execution: ExecutionSettings
     evaluation: EvaluationSettings

@@ -2,7 +2,7 @@
 
 from promoloop.tables.behaviour import BATCHES, ENTITIES_REJECTED, EVENTS, EVENTS_REJECTED, RAW_EVENTS
 from promoloop.tables.learned import ITEM_FEATURES, ITEM_RECOMMENDATIONS, OFFER_SCORES, USER_FEATURES, USER_PROFILES
-from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, EVALUATIONS, OFFERS
+from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, CAMPAIGN_DESIGNS, DESIGN_RESOURCES, EVALUATIONS, OFFERS
 from promoloop.tables.shop import ITEMS, PAST_OFFERS, PROMOTIONS, USERS
 from promoloop.tables.store import (
     address,
@@ -44,6 +44,8 @@ TABLES: tuple[Table, ...] = (
     OFFER_SCORES,
     ALLOCATIONS,
     ALLOCATION_RESOURCES,
+    CAMPAIGN_DESIGNS,
+    DESIGN_RESOURCES,
     OFFERS,
     EVALUATIONS,
     TRUTH_USERS,
@@ -54,6 +56,8 @@ __all__ = [
     "ALLOCATIONS",
     "ALLOCATION_RESOURCES",
     "BATCHES",
+    "CAMPAIGN_DESIGNS",
+    "DESIGN_RESOURCES",
     "ENTITIES_REJECTED",
     "EVALUATIONS",
     "EVENTS",
