@@ -10,7 +10,7 @@ from promoloop.cli import app, loop
 
 ROOT = home.root()
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-_COMMAND = r"promoloop ((?:run|status|report|truth|simulate-plan|requeue|forget|rekey|reproduce|source)\b[^`#\n|]*)"
+_COMMAND = r"promoloop ((?:run|status|report|truth|design|simulate-plan|requeue|forget|rekey|reproduce|source)\b[^`#\n|]*)"
 COMMANDS = sorted({line.strip() for page in PAGES for line in re.findall(_COMMAND, page.read_text())})
 
 

@@ -1,7 +1,7 @@
 """From offer scores to a plan: the whole step, in order."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from promoloop.allocation.values import add_cells, has_disparity, kinds_used, of
 from promoloop.errors import UserError
 from promoloop.offers import arms
 from promoloop.settings import Settings
+from promoloop.settings.plan import AllocationSettings
 
 
 @dataclass(frozen=True)
@@ -46,35 +47,55 @@ def plan(scores: DataFrame, promotions: DataFrame, lately: DataFrame | None, set
     user = F.col("user_id")
     is_left_out = arms.is_explorer(user, run_id, shares.explore_share) | arms.is_holdout(user, shares.holdout_share)
     values = applied(scores.transform(valued, own).where(~is_left_out), promotions, lately, own)
-    there = offered(values, own)
-    if not there.users:
-        raise UserError(f"no offer scores of {settings.run.as_of} to plan with: nobody may get any promotion")
-    celled = values.transform(add_cells, there.cells)
     scratch = f"{settings.paths.checkpoints}/allocation"
     memory = Memory(scores.sparkSession, f"{scratch}/progress", _key(settings, inputs))
-    names, blocks = tuple(there.promotion_ids), f"{scratch}/blocks"
-    layout = Layout.of(names, there.users, own.block_users)
-    if not memory.has_blocks:
-        memory.forget()
-        BlockScan.write(celled, layout, blocks)
-        memory.save(None)
-    scan = BlockScan.opened(scores.sparkSession, layout, blocks)
-    known = [row.asDict() for row in promotions.where(F.col("promotion_id").isin(*names)).collect()]
+    known = [row.asDict() for row in promotions.collect()]
+    found = planned(values, known, own, shares.explore_reserve, settings.run.seed, f"{scratch}/blocks", memory)
+    if found is None:
+        raise UserError(f"no offer scores of {settings.run.as_of} to plan with: nobody may get any promotion")
+    rows = found.scan.plan(found.problem, found.solution.decision).transform(add_reasons)
+    rows = rows.withColumns({"run_id": F.lit(run_id), "as_of_on": F.lit(settings.run.as_of)})
+    resources = describe(found.problem, found.solution.certificate, run_id, kinds_used(own))
+    return Plan(rows, resources, found.solution.certificate, found.scan.users)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The programme as it was solved, its solution, and the blocks it was solved on."""
+
+    problem: Problem
+    solution: Solution
+    scan: BlockScan
+
+
+def planned(
+    values: DataFrame,
+    promotions: Sequence[Mapping[str, Any]],
+    own: AllocationSettings,
+    reserve: float,
+    seed: int,
+    scratch: str,
+    memory: Memory | None = None,
+) -> Planned | None:
+    """Pack `values` (user_id, promotion_id, value, cost, kinds of user, most) under the folder `scratch` and solve; None: nobody there."""
+    there = offered(values, own)
+    if not there.users:
+        return None
+    layout = Layout.of(tuple(there.promotion_ids), there.users, own.block_users)
+    if memory is None or not memory.has_blocks:
+        if memory is not None:
+            memory.forget()
+        BlockScan.write(values.transform(add_cells, there.cells), layout, scratch)
+        if memory is not None:
+            memory.save(None)
+    scan = BlockScan.opened(values.sparkSession, layout, scratch)
+    known = [promotion for promotion in promotions if promotion["promotion_id"] in layout.names]
     users_by_cell = scan.users_by_cell(max(1, len(there.cells))) if has_disparity(own) else None
-    problem = problem_of(known, own, shares.explore_reserve, there.cells, users_by_cell)
-    problem, solution = _solved(scan, problem, settings, memory)
-    planned = scan.plan(problem, solution.decision).transform(add_reasons)
-    planned = planned.withColumns({"run_id": F.lit(run_id), "as_of_on": F.lit(settings.run.as_of)})
-    resources = describe(problem, solution.certificate, run_id, kinds_used(own))
-    return Plan(planned, resources, solution.certificate, scan.users)
-
-
-def _solved(scan: BlockScan, problem: Problem, settings: Settings, memory: Memory) -> tuple[Problem, Solution]:
-    own, seed = settings.allocation, settings.run.seed
+    problem = problem_of(known, own, reserve, there.cells, users_by_cell)
     effort = Effort(own.sample_users, gap=own.gap, max_passes=own.max_passes, solver=own.solver)
     if problem.minimums is None:
-        return problem, allocate(scan, problem, effort, own, seed, memory)
-    return solve_running(lambda one: allocate(scan, one, effort, own, seed), counting(problem, scan.users))
+        return Planned(problem, allocate(scan, problem, effort, own, seed, memory), scan)
+    return Planned(*solve_running(lambda one: allocate(scan, one, effort, own, seed), counting(problem, scan.users)), scan)
 
 
 def _key(settings: Settings, inputs: Mapping[str, int]) -> str:

@@ -16,10 +16,15 @@ def kinds_used(own: AllocationSettings) -> tuple[str, ...]:
     return tuple(kind for kind in USER_KINDS if any(limit.by == kind for limit in own.limits))
 
 
-def value(own: AllocationSettings) -> Column:
-    """The value of an offer score in the objective, money (times weights).
+def valued(scores: DataFrame, own: AllocationSettings) -> DataFrame:
+    """user_id, promotion_id, value (`worth`), cost and `kinds_used`; same grain as `scores`."""
+    return scores.select("user_id", "promotion_id", worth(own).alias("value"), F.col("expected_cost").alias("cost"), *kinds_used(own))
 
-    value = w_profit (expected_profit - caution * profit_deviation) + w_revenue expected_revenue + w_satisfaction satisfaction.
+
+def worth(own: AllocationSettings) -> Column:
+    """What an offer is worth to the programme, of a row of offer_scores.
+
+    w_profit (expected_profit - caution * profit_deviation) + w_revenue expected_revenue + w_satisfaction satisfaction.
     """
     profit = F.col("expected_profit") - own.caution * F.col("profit_deviation")
     weighed = own.weight_profit * profit
@@ -28,11 +33,6 @@ def value(own: AllocationSettings) -> Column:
     if own.weight_satisfaction:
         weighed = weighed + own.weight_satisfaction * F.col("satisfaction")
     return weighed
-
-
-def valued(scores: DataFrame, own: AllocationSettings) -> DataFrame:
-    """user_id, promotion_id, value, cost and `kinds_used`; same grain as `scores`."""
-    return scores.select("user_id", "promotion_id", value(own).alias("value"), F.col("expected_cost").alias("cost"), *kinds_used(own))
 
 
 def add_cells(values: DataFrame, cells: Sequence[Row]) -> DataFrame:

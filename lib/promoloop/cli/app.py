@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from promoloop import home, session, sources
-from promoloop.cli import consoles, jobs, live, loop, playing, reporting, reproduce, source, status, summary, why
+from promoloop.cli import consoles, design, jobs, live, loop, playing, reporting, reproduce, source, status, summary, why
 from promoloop.cli.run import StepError, StepInterruptedError, logs_folder, run_steps
 from promoloop.errors import UserError
 from promoloop.report import words
@@ -112,6 +112,23 @@ def explain(
     settings = load_for(source_name, config, assignments)
     with opened(settings) as (console, spark):
         console.print(why.reasons(spark, settings, user, promotion, settings.report.currency))
+
+
+@app.command("design")
+def design_campaigns(
+    generations: Annotated[int | None, typer.Option(min=1, help="Generations to breed.")] = None,
+    population: Annotated[int | None, typer.Option(min=4, help="Designs bred at a time.")] = None,
+    choose: Annotated[str | None, typer.Option(help="profit, satisfaction, balanced, or a design's number (0: as today).")] = None,
+    source_name: SourceName = "shop",
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Breed which promotions to run, how deep, for how long, on what budget; show the front and solve the chosen one in full."""
+    asked = {"generations": generations, "population": population, "choose": None if choose is None else json.dumps(choose)}
+    named = [f"design.{name}={value}" for name, value in asked.items() if value is not None]
+    settings = load_for(source_name, config, [*(assignments or []), *named])
+    with opened(settings) as (console, spark):
+        console.print(design.designed(console, spark, settings), soft_wrap=True)
 
 
 @app.command("simulate-plan")

@@ -9,7 +9,7 @@ from rich.table import Table as Grid
 
 from promoloop import allocation, privacy, tables
 from promoloop.allocation.cards import Card, cards, cell_of
-from promoloop.allocation.values import value
+from promoloop.allocation.values import worth
 from promoloop.errors import UserError
 from promoloop.report import words
 from promoloop.settings import Settings
@@ -45,7 +45,7 @@ def cards_of(spark: SparkSession, settings: Settings, user: str) -> list[Card]:
     scores = tables.read(spark, settings, tables.OFFER_SCORES).where(own)
     plan = tables.read(spark, settings, tables.ALLOCATION_RESOURCES).where(F.col("run_id") == settings.run.run_id).collect()
     described = [row.asDict() for row in plan]
-    rows = [row.asDict() for row in scores.withColumn("value", value(settings.allocation)).collect()]
+    rows = [row.asDict() for row in scores.withColumn("value", worth(settings.allocation)).collect()]
     offered = [(row["promotion_id"], row["value"], row["expected_cost"]) for row in rows]
     return cards(described, offered, cell_of(described, rows[0])) if rows else []
 

@@ -57,15 +57,25 @@ def describe_decisions(offers: DataFrame, shop: Shop, days: int) -> DataFrame:
         .join(F.broadcast(promotions), "promotion_id")
     )
     moments = assigned.select("user_id", "at", "promotion_id").distinct()
-    return _describe(outcomes.per_offer(assigned, shop.log), moments, shop.promotions, shop, days)
+    return add_terms(_in_context(outcomes.per_offer(assigned, shop.log), moments, shop.promotions, shop, days), shop.users)
 
 
 def describe_pairs(pairs: DataFrame, promotions: DataFrame, as_of: date, shop: Shop, days: int) -> DataFrame:
     """`pairs` of eligibility.pairs over the open `promotions`, with the FEATURES as of the day."""
+    return add_terms(describe_scopes(pairs, promotions, shop.users, as_of, shop, days), shop.users)
+
+
+def describe_scopes(pairs: DataFrame, promotions: DataFrame, asked: DataFrame, as_of: date, shop: Shop, days: int) -> DataFrame:
+    """`pairs` with what does not depend on a promotion's terms: the users `asked` about, their past, their taste for its scope."""
     scope = context.per_promotion(promotions, shop.items).select("promotion_id", "breadth", "scope_price")
-    asked = pairs.withColumn("at", eligibility.midnight(as_of)).join(F.broadcast(scope), "promotion_id")
-    moments = shop.users.select("user_id", eligibility.midnight(as_of).alias("at"))
-    return _describe(asked, moments, promotions, shop, days)
+    dated = pairs.withColumn("at", eligibility.midnight(as_of)).join(F.broadcast(scope), "promotion_id")
+    moments = asked.select("user_id", eligibility.midnight(as_of).alias("at"))
+    return _in_context(dated, moments, promotions, shop, days)
+
+
+def add_terms(described: DataFrame, users: DataFrame) -> DataFrame:
+    """`describe_scopes` rows with the FEATURES: what the terms (form, threshold, depth, window) mean to the user. Same rows."""
+    return describing.add_features(described, users).transform(effect.add_usual_margin)
 
 
 def learn(described: DataFrame, settings: OffersSettings) -> Response:
@@ -112,8 +122,7 @@ def _with_order(pairs: DataFrame, orders: redemption.Order) -> DataFrame:
     return valued.withColumn("depth", F.least(forms.concession(F.col("order_in_scope")) / F.col("order"), F.lit(1.0)))
 
 
-def _describe(pairs: DataFrame, moments: DataFrame, promotions: DataFrame, shop: Shop, days: int) -> DataFrame:
+def _in_context(pairs: DataFrame, moments: DataFrame, promotions: DataFrame, shop: Shop, days: int) -> DataFrame:
     behaviour = context.per_user(moments, shop.log, days)
     seen = context.per_pair(pairs, moments, behaviour, shop.log, context.scopes(promotions, shop.items), days)
-    scaled = seen.crossJoin(F.broadcast(context.norms(shop.log, shop.users)))
-    return describing.add_features(scaled, shop.users).transform(effect.add_usual_margin)
+    return seen.crossJoin(F.broadcast(context.norms(shop.log, shop.users)))

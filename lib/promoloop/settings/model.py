@@ -4,6 +4,7 @@ from promoloop.settings.data import EventsSettings, PrivacySettings, SourceSetti
 from promoloop.settings.learning import FeaturesSettings, OffersSettings, ProfilesSettings, RecommendersSettings
 from promoloop.settings.plan import (
     AllocationSettings,
+    DesignSettings,
     EvaluationSettings,
     ExecutionSettings,
     ReportSettings,
@@ -29,6 +30,7 @@ class Settings(Section):
     recommenders: RecommendersSettings
     offers: OffersSettings
     allocation: AllocationSettings
+    design: DesignSettings
     simulation: SimulationSettings
     execution: ExecutionSettings
     evaluation: EvaluationSettings

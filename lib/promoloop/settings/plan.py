@@ -1,6 +1,6 @@
 """Settings of the plan: allocation, execution, evaluation, report."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -61,6 +61,21 @@ class AllocationSettings(Section):
     method: Literal["prices", "genetic"] = Field(description="Allocator: prices from a sample's dual, or bred by a genetic algorithm")
     genetic_population: int = Field(ge=4, description="Genetic: price vectors bred at a time; a full pass tries them all")
     genetic_generations: int = Field(ge=1, description="Genetic: generations on the sample")
+
+
+class DesignSettings(Section):
+    """Campaign design: what promotions could be, and how long to breed."""
+
+    sample_users: int = Field(ge=10, description="About how many users designs are judged on; bounds the driver's memory")
+    depths: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1, description="Depths to try, shares of an order")
+    thresholds: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1, description="Thresholds to try, mean orders; 0: none")
+    days: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, description="Windows to try, days")
+    budget_levels: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        min_length=1, description="Budgets of a promotion to try, shares of the total; 1: no limit of its own"
+    )
+    population: int = Field(ge=4, description="Designs bred at a time")
+    generations: int = Field(ge=1, description="Generations")
+    choose: str = Field(description="Design to solve in full: profit, satisfaction, balanced, or its number on the front (0: as today)")
 
 
 class SimulationSettings(Section):

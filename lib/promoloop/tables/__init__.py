@@ -10,7 +10,7 @@ from promoloop.tables.learned import (
     USER_PROFILES,
 )
 from promoloop.tables.lineage import settings_mark, versions_read
-from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, EVALUATIONS, OFFERS
+from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, CAMPAIGN_DESIGNS, DESIGN_RESOURCES, EVALUATIONS, OFFERS
 from promoloop.tables.shop import ITEMS, PAST_OFFERS, PROMOTIONS, USERS
 from promoloop.tables.store import (
     address,
@@ -58,6 +58,8 @@ TABLES: tuple[Table, ...] = (
     OFFER_SCORES,
     ALLOCATIONS,
     ALLOCATION_RESOURCES,
+    CAMPAIGN_DESIGNS,
+    DESIGN_RESOURCES,
     OFFERS,
     EVALUATIONS,
     TRUTH_USERS,
@@ -70,6 +72,8 @@ __all__ = [
     "ALLOCATION_RESOURCES",
     "APART",
     "BATCHES",
+    "CAMPAIGN_DESIGNS",
+    "DESIGN_RESOURCES",
     "ENTITIES_REJECTED",
     "EVALUATIONS",
     "EVENTS",

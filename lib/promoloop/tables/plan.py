@@ -1,5 +1,6 @@
 """Tables of the plan: allocations, their certificate, the ledger of offers, evaluations."""
 
+from promoloop.tables.behaviour import MONEY
 from promoloop.tables.shop import OFFER_COLUMNS
 from promoloop.tables.table import Column, Table, required
 
@@ -48,6 +49,46 @@ ALLOCATION_RESOURCES = Table(
     key=("run_id", "resource"),
     writing="replace run",
     written_by="allocate_promotions",
+    clustering=("run_id",),
+)
+
+CAMPAIGN_DESIGNS = Table(
+    name="campaign_designs",
+    grain="one promotion of one design on the front of profit against satisfaction; design 0: the promotions as they are",
+    columns=(
+        required("run_id", "string", "Plan of the day designed for"),
+        required("design", "int", "1 is the most profitable of the front, the last the most satisfying; 0: the promotions as they are"),
+        required("is_chosen", "boolean", "Whether this is the design that was solved in full (design_resources)"),
+        required("design_profit", "double", "Expected incremental profit of the whole design, judged on a sample, money"),
+        required("design_satisfaction", "double", "Expected redemptions, each by the user's taste for its scope, of the whole design"),
+        required("promotion_id", "string", "Promotion"),
+        required("is_run", "boolean", "Whether the design runs it; its terms are null where not"),
+        required("form", "string", "Its form"),
+        Column("threshold", MONEY, "In-scope spend from which it applies; null: any"),
+        Column("discount_rate", "double", "Share conceded"),
+        Column("discount_amount", MONEY, "Money conceded once per order"),
+        Column("gift_unit_cost", MONEY, "What one gift costs"),
+        Column("starts_at", "timestamp", "First moment it can be redeemed, UTC"),
+        Column("ends_at", "timestamp", "Moment from which it can no longer be redeemed, UTC"),
+        Column("budget", MONEY, "Most to concede on it; null: only the total budget"),
+        Column("inventory", "bigint", "Most offers that may be issued on it"),
+        required("expected_offers", "double", "Offers the allocation would make, judged on a sample"),
+        required("expected_cost", "double", "What they would concede, money"),
+        required("expected_profit", "double", "What they would earn beyond what is earned anyway, concessions taken off, money"),
+    ),
+    key=("run_id", "design", "promotion_id"),
+    writing="replace run",
+    written_by="design_campaigns",
+    clustering=("run_id",),
+)
+
+DESIGN_RESOURCES = Table(
+    name="design_resources",
+    grain="one resource of the chosen design's full solution; the row `plan` is its certificate",
+    columns=ALLOCATION_RESOURCES.columns,
+    key=("run_id", "resource"),
+    writing="replace run",
+    written_by="design_campaigns",
     clustering=("run_id",),
 )
 
