@@ -96,7 +96,7 @@ def test_users_who_are_all_alike_share_what_there_is() -> None:
     stocks = [Resource(f"inventory:{p}", "count", 70.0, np.eye(promotions)[p]) for p in range(promotions)]
     names = tuple(str(p) for p in range(promotions))
     problem = Problem(names, (Resource("budget", "cost", 1000.5, np.ones(promotions)), *stocks))
-    proof = scheme.solve(LocalScan(blocks, 50), problem, Effort(band_users=3000, master_options=2000)).certificate
+    proof = scheme.solve(LocalScan(blocks, 50), problem, Effort(band_users=3000, master_options=2000, options_per_resource=0)).certificate
     assert proof.objective >= 0.99 * 1050
     assert 1050 <= proof.bound + 1e-9 <= 1.02 * 1050
     assert (proof.use <= problem.right).all()
@@ -128,7 +128,7 @@ def test_a_killed_solve_goes_on_to_the_same_plan(monkeypatch: pytest.MonkeyPatch
     scan = LocalScan(tuple(Block(n, value[:, n::4], cost[:, n::4], np.zeros(1000, np.int16)) for n in range(4)), 20)
     stocks = [Resource(f"inventory:{p}", "count", 200.0 + 50 * p, np.eye(6)[p]) for p in range(6)]
     problem = Problem(tuple("abcdef"), (Resource("budget", "cost", 1200.5, np.ones(6)), *stocks))
-    effort = Effort(sample_users=200, band_users=150, master_options=300, gap=0.0, max_passes=5)
+    effort = Effort(sample_users=200, band_users=150, master_options=300, options_per_resource=0, gap=0.0, max_passes=5)
     whole = scheme.solve(scan, problem, effort)
     assert whole.certificate.count_passes > 2
     kept, passes, price = _Kept(), [], LocalScan.price

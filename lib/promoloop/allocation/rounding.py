@@ -56,7 +56,7 @@ def round_plan(
     band, block = answer.band, answer.band.block
     reduced = block.reduced(problem, prices)
     favourite = several.take(reduced, block.most_of(problem), problem).option
-    options = _nearly_tied(block, problem, reduced, favourite, effort.master_options)
+    options = _nearly_tied(block, problem, reduced, favourite, effort.options(len(problem.resources)))
     users = np.unique(options.user)
     others = np.setdiff1d(np.arange(band.users), users)
     part_value, part_use = _with_choices(answer, problem, others, favourite)
