@@ -79,7 +79,8 @@ def bred(ground: Ground, own: DesignSettings, seed: int) -> Front:
         generation += 1
         best = -np.asarray(breeder.pop.get("F")).min(0)
         _log.info("generation %d of %d: profit up to %.0f, satisfaction up to %.0f", generation, own.generations, *best)
-    return Front(_unbeaten(list(search.known.values())), today(ground))
+    ahead = [_without_idle(ground, one) for one in _unbeaten(list(search.known.values()))]
+    return Front(_unbeaten(ahead), today(ground))
 
 
 def _first(search: _Search, population: int, seed: int) -> Array:
@@ -91,6 +92,14 @@ def _first(search: _Search, population: int, seed: int) -> Array:
     genes[:, ::_GENES] = runs
     genes[0] = np.where(np.arange(len(upper)) % _GENES == 0, 1, upper // 2)
     return genes
+
+
+def _without_idle(ground: Ground, design: Design) -> Design:
+    """The design without promotions that not one user of the sample would be given: a design is not to run what nobody gets."""
+    is_idle = (design.judged.offers < ground.sampled.weight).tolist()
+    variants = tuple(-1 if idle else variant for variant, idle in zip(design.variants, is_idle, strict=True))
+    budgets = tuple(None if idle else budget for budget, idle in zip(design.budgets, is_idle, strict=True))
+    return design if variants == design.variants else Design(variants, budgets, ground.judge(variants, budgets))
 
 
 def _unbeaten(designs: list[Design]) -> tuple[Design, ...]:
