@@ -5,8 +5,9 @@ from dataclasses import replace
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from promoloop import allocation, launch, tables
+from promoloop import launch, tables
 from promoloop.allocation import design
+from promoloop.allocation.telling import describe
 from promoloop.launch import Outcome
 from promoloop.offers import arms, eligibility, log, scores
 from promoloop.offers.log import Shop
@@ -22,7 +23,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     events = tables.read(spark, settings, tables.EVENTS)
     segments = tables.read(spark, settings, tables.USER_PROFILES).where(F.col("as_of_on") == F.lit(as_of))
     before = eligibility.midnight(as_of)
-    offers = tables.read_or_empty(spark, settings, tables.PAST_OFFERS).unionByName(tables.read_or_empty(spark, settings, tables.OFFERS))
+    offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     offers = offers.where(F.col("valid_from_at") < before)
     shop = Shop(users, items, promotions, log.known(events, items, offers, before, settings.offers.assumed_margin))
     learned = scores.train(offers, shop, as_of, settings.offers)
@@ -38,7 +39,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     scratch, reserve = f"{settings.paths.checkpoints}/design", settings.execution.explore_reserve
     solved = design.solved(planned, promotions_run, own, ground.money, reserve, scratch, settings.run.seed)
     planned.unpersist()
-    proof = spark.createDataFrame(allocation.describe(solved.problem, solved.certificate, run_id), tables.DESIGN_RESOURCES.schema)
+    proof = spark.createDataFrame(describe(solved.problem, solved.certificate, run_id), tables.DESIGN_RESOURCES.schema)
     tables.replace_run(proof, settings, tables.DESIGN_RESOURCES, run_id)
     return Outcome(rows_in=learned.redeems.rows, rows_out=written, figures=design.figures(front, chosen, solved))
 

@@ -68,7 +68,8 @@ class BlockScan:
 
     def users_by_cell(self, cells: int) -> Floats:
         """How many users there are of each kind."""
-        return np.sum(self._from_each(lambda block: np.bincount(block.cell, minlength=cells)), axis=0).astype(np.float64)
+        counted = self._from_each(lambda block: np.bincount(block.cell, minlength=cells))
+        return np.asarray(np.sum(counted, axis=0), dtype=np.float64)
 
     def plan(self, problem: Problem, decision: Decision) -> DataFrame:
         """The offers given: user_id, promotion_id, value, cost, reduced_value, runner_up_id, margin; grain: (user, promotion)."""
@@ -108,7 +109,8 @@ def option_of(block: Block, problem: Problem, decision: Decision, parts: int, pl
 def _blocks(batch: pa.RecordBatch, layout: Layout) -> Iterator[Block]:
     number, *arrays = (batch.column(name) for name in _BLOCK)
     for i in range(batch.num_rows):
-        yield unpacked(number[i].as_py(), *(array[i].as_buffer() for array in arrays), layout=layout)
+        value, cost, cell, most = (array[i].as_buffer() for array in arrays)
+        yield unpacked(number[i].as_py(), value, cost, cell, most, layout)
 
 
 def _rows(user_ids: pa.Array, block: Block, option: Array, slot: int, problem: Problem, prices: Floats) -> pa.RecordBatch:
