@@ -1,4 +1,4 @@
-"""What plans promise and what they earn, for several degrees of caution: is there a winner's curse?
+"""What plans promise and what they earn, by degrees of caution: a winner's curse would show as promises not kept.
 
     make demo && python bench/caution.py [--config ci] [--caution 0 0.5 1 2]
 
