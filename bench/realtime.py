@@ -116,6 +116,8 @@ def events_of(numbers: DataFrame, day, batch: str) -> DataFrame:  # type: ignore
     item = F.pmod(F.xxhash64("id", F.lit("item")), F.lit(100)) * 10 + user % 10
     stated = {
         "event_id": F.format_string(f"{batch}-%d", "id"),
+        "record_id": F.xxhash64(F.lit(batch), "id"),
+        "fingerprint": F.xxhash64(F.lit(batch), "id"),
         "event_type": F.when(F.col("id") % 5 == 0, "purchase").otherwise("view"),
         "user_id": F.format_string("u%04d", user),
         "item_id": F.format_string("i%04d", item),

@@ -33,9 +33,10 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     segments = tables.read_or_empty(spark, settings, tables.USER_PROFILES).where(F.col("as_of_on") == day)
     few = promotions.candidates_of(users, goods, judge, offered, context.scopes(offered, shop.items), segments, own)
     proposed = tables.replace_day(few.withColumn("as_of_on", day), settings, tables.PROMOTION_RECOMMENDATIONS, as_of)
-    figures = {"recommender_version": version, "promotion_candidates": proposed, **recall.of_clusters(users, goods, own, seed)}
+    recalls = recall.of_clusters(users, goods, own, seed)
     strengths.unpersist()
-    return Outcome(rows_out=written + proposed, figures=figures)
+    figures: dict[str, float | int | str] = {"recommender_version": version, "promotion_candidates": proposed}
+    return Outcome(rows_out=written + proposed, figures={**figures, **recalls})
 
 
 if __name__ == "__main__":

@@ -107,13 +107,14 @@ def test_the_stream_follows_touched_users_alone_and_a_rerun_changes_nothing(spar
 def test_the_card_tells_what_parameters_rankers_and_lists_foresaw(
     spark: SparkSession, shop: Settings, settings_with: Callable[..., Settings]
 ) -> None:
-    early = settings_with("run.as_of=2026-02-09", "recommenders.horizon_days=3", "recommenders.trials=[{ alpha = 8.0 }]")
+    changes = {"horizon_days": 3, "repeatable_from": 0.0, "trials": "[{ alpha = 8.0 }]"}  # all buy again on the fourth and the seventh day
+    early = settings_with("run.as_of=2026-02-09", *(f"recommenders.{name}={value}" for name, value in changes.items()))
     train_recommender.run(spark, early)
     (card,) = registry.cards(early)
     figures = card["figures"]
     trials = {alpha: figures[f"ndcg_als_rank_32_regularisation_0.02_alpha_{alpha}"] for alpha in (2, 8)}
     assert card["params"]["alpha"] == max((2.0, 8.0), key=lambda alpha: trials[int(alpha)])
-    assert {"ndcg_untrained", "ndcg_linear", "ndcg_neural"} < set(figures)
+    assert {"ndcg_untrained", "ndcg_factors", "ndcg_linear", "ndcg_neural"} < set(figures)
     told = {(row["metric"], row["scope"]): row for row in card["lists_on_holdout"]}
     assert {scope for _, scope in told} == {"all", "segment:25-34|female"}
     assert {name for name, _ in told} == {"precision", "recall", "ndcg", "map", "mrr", "novelty", "diversity", "coverage"}

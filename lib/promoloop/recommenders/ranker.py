@@ -117,6 +117,9 @@ class Neural:
 UNTRAINED = Linear.of({"als": 1.0, "together": 0.5, "content": 0.5, "popular_in_cell": 0.4, "category_share": 0.2, "own_strength": 0.2})
 """Where there is nothing to learn from yet: factors and taste lead, popularity decides where there is no history."""
 
+FACTORS = Linear.of({"als": 1.0, "popular_in_cell": 1e-3})
+"""Factors alone; popularity where there is no history. A learned ranker has to beat it, too."""
+
 
 def from_document(document: Mapping[str, Any]) -> Linear | Neural:
     """The ranker of a document made by `to_document`."""

@@ -50,5 +50,5 @@ def _counted(batch: pa.RecordBatch, goods: Catalogue, settings: RecommendersSett
         exact, _ = nearest.best(vectors, items.T, settings.candidates, sold_out, done)
         found, _ = clusters.best(vectors, items, parts, settings.candidates, settings.probes, goods.is_available, done)
         keys = [(np.arange(len(one))[:, None] * len(goods) + one)[one >= 0] for one in (found, exact)]
-        counts += [len(np.intersect1d(*keys)), len(keys[1])]
+        counts += [int(np.isin(keys[0], keys[1]).sum()), len(keys[1])]
     return pa.record_batch([pa.array([count]) for count in counts], names=list(_COUNTS))

@@ -63,7 +63,7 @@ def train(shop: Shop, as_of: date, settings: RecommendersSettings, seed: int, bl
     earlier = item_side(shop.items, before_first, settings, seed, blocks, ranker.UNTRAINED)
     users, goods = serving_side(shop, before_first, vectors, earlier, settings)
     examples = learning.examples(_with_taken(users, shop, first, settings, seed), goods, settings, seed).cache()
-    rankers: dict[str, Ranker] = {"untrained": ranker.UNTRAINED}
+    rankers: dict[str, Ranker] = {"untrained": ranker.UNTRAINED, "factors": ranker.FACTORS}
     if learning.is_enough(examples):
         rankers["linear"] = learning.linear(examples)
         rankers["neural"] = learning.neural(examples, settings, seed)
