@@ -41,7 +41,7 @@ def facts(spark: SparkSession, settings: Settings) -> Facts:
         gather.facts(frames, settings.source.name, settings.privacy.k_anonymity),
         cards=tuple(registry.cards(settings)),
         steps=steps,
-        violations=_violations(frames),
+        violations=_violations(frames, settings.allocation.offers_per_user),
     )
 
 
@@ -153,11 +153,11 @@ def _measured(effect: Effect | None) -> dict[str, Any] | None:
     }
 
 
-def _violations(frames: dict[str, DataFrame]) -> dict[str, int]:
+def _violations(frames: dict[str, DataFrame], offers_per_user: int) -> dict[str, int]:
     if not {table.name for table in _AUDITED} <= set(frames):
         return {}
     allocations, scores, resources = (frames[table.name] for table in _AUDITED)
-    counted = audit.violations(allocations, scores, resources)
+    counted = audit.violations(allocations, scores, resources, offers_per_user)
     kinds = [name for name in counted.columns if name != "run_id"]
     rows = counted.collect()
     return {kind: sum(int(row[kind]) for row in rows) for kind in kinds}
