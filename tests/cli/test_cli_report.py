@@ -14,7 +14,8 @@ from promoloop.settings import Settings
 
 DAY = date(2026, 3, 2)
 RUN = "plan-2026-03-02"
-OVERSPENT = {"run_id": RUN, "resource": "budget", "capacity": 11.0, "used": 12.0}
+BUDGET = {"run_id": RUN, "resource": "budget", "quantity": "cost", "is_floor": False, "by_promotion": {"P1": 1.0, "P2": 1.0}}
+OVERSPENT = BUDGET | {"capacity": 11.0, "used": 12.0}
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def fill(spark: SparkSession, settings: Settings) -> None:
         for user, p in gifts.items()
     ]
     plan = {"run_id": RUN, "resource": "plan", "objective": 36.0, "bound": 36.9, "gap": 0.024, "count_passes": 2, "seconds_per_pass": 0.1}
-    budget = {"run_id": RUN, "resource": "budget", "capacity": 20.0, "used": 12.0, "shadow_price": 0.0, "sentence": "room to spare"}
+    budget = BUDGET | {"capacity": 20.0, "used": 12.0, "shadow_price": 0.0, "sentence": "room to spare"}
     counts = {"rows_received": 10, "rows_accepted": 6, "rows_rejected": 3, "rows_duplicate": 1, "reasons": {"price": 3}}
     profit = {"run_id": RUN, "metric": "incremental_profit", "scope": "all", "method": "cuped", "value": 30.0, "low": 10.0, "high": 50.0}
     pairs = [{"user_id": user, "promotion_id": p, "as_of_on": DAY} for user, p in gifts.items()]

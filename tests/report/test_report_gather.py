@@ -115,10 +115,13 @@ BROKEN = {
     "lies": ({"used": 1.5}, {"misstated_use": 1}),
     "overspent": ({"capacity": 1.5}, {"over_capacity": 1, "recomputed_over_capacity": 1}),
     "oversold": (
-        {"resource": "inventory:P1", "capacity": 1.0, "used": 1.0},
+        {"resource": "inventory:P1", "capacity": 1.0, "used": 1.0, "quantity": "count", "by_promotion": {"P1": 1.0}},
         {"misstated_use": 1, "recomputed_over_capacity": 1},
     ),
-    "floor missed": ({"resource": "floor:new", "capacity": 3.0, "used": 2.0}, {"over_capacity": 1}),
+    "floor missed": (
+        {"resource": "floor:new", "capacity": 3.0, "used": 2.0, "is_floor": True},
+        {"over_capacity": 1, "recomputed_over_capacity": 1},
+    ),
     "not eligible": ({"promotion_id": "P9"}, {"not_eligible": 1, "misstated_use": 1}),
     "two for one": ({"user_id": "u1", "promotion_id": "P2"}, {"too_many": 1}),
 }  # fmt: skip
@@ -130,7 +133,8 @@ def test_the_audit_finds_each_broken_limit_and_nothing_else(spark: SparkSession)
     plan, limits = [], []
     for run, (change, _) in BROKEN.items():
         second: dict[str, Any] = {"user_id": "u2", "promotion_id": "P1"}
-        budget: dict[str, Any] = {"resource": "budget", "capacity": 2.0, "used": 2.0}
+        budget: dict[str, Any] = {"resource": "budget", "capacity": 2.0, "used": 2.0, "quantity": "cost", "is_floor": False}
+        budget["by_promotion"] = {"P1": 1.0, "P2": 1.0}
         for row in (second, budget):
             row |= {name: value for name, value in change.items() if name in row}
         plan += [{"run_id": run, "as_of_on": DAY, "user_id": "u1", "promotion_id": "P1"}, {"run_id": run, "as_of_on": DAY, **second}]

@@ -47,7 +47,7 @@ def _added_up(planned: DataFrame, resources: DataFrame) -> DataFrame:
     part = F.create_map(*(part for kind in _KINDS for part in (F.lit(kind), F.coalesce(kind, F.lit("None")))))
     cell = F.array_join(F.transform("kinds", lambda kind: F.element_at(part, kind)), "/")
     weighed = resources.where("resource <> 'plan'").select("run_id", "resource", "quantity", "by_promotion", "by_cell")
-    each = weighed.join(per_kind.join(kinds, "run_id").withColumn("_cell", cell), "run_id")
+    each = weighed.join(per_kind.join(kinds, "run_id", "left").withColumn("_cell", cell), "run_id")
     by_cell = F.when(F.col("by_cell").isNull(), 1.0).otherwise(F.coalesce(F.try_element_at("by_cell", "_cell"), F.lit(0.0)))
     weight = F.coalesce(F.try_element_at("by_promotion", "promotion_id"), F.lit(0.0)) * by_cell
     amount = F.when(F.col("quantity") == "cost", F.col("_cost")).otherwise(F.col("_offers"))
