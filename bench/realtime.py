@@ -165,6 +165,7 @@ def freshness(spark: SparkSession, settings: Settings, overrides: list[str], sec
         "events": len(landed) * rate,
         "events_per_second": rate,
         "takes": len(done),
+        "seconds_between_takes": round(float(np.median(np.diff(sorted(at for _, at in done)))), 2),
         "freshness_p50_seconds": round(float(np.percentile(steady, 50)), 2),
         "freshness_p99_seconds": round(float(np.percentile(steady, 99)), 2),
         "freshness_p99_with_outage_seconds": round(float(np.percentile(list(waits.values()), 99)), 2),
@@ -214,8 +215,8 @@ def _wrong(spark: SparkSession, settings: Settings, first: int) -> int:
     _, goods = training.serving_side(shop, strengths, content.per_item(shop.items, own.content_width), learned, own)
     new = known.where(F.col("batch_id") == "now")
     judge, seed = ranker.from_document(learned.ranker), settings.run.seed + AS_OF.toordinal()
-    whom, day = realtime.touched(new, AS_OF), AS_OF + timedelta(days=1)
-    expected = realtime.refresh(whom, known, shop.users, shop.items, day, goods, judge, own, seed)
+    whom, day = shop.users.join(realtime.touched(new, AS_OF), "user_id", "left_semi"), AS_OF + timedelta(days=1)
+    expected = realtime.refresh(whom, known, shop.items, day, goods, judge, own, seed)
     lists = tables.read(spark, settings, tables.ITEM_RECOMMENDATIONS).select("user_id", "rank", "item_id")
     wrong = expected.select("user_id", "rank", "item_id").exceptAll(lists).select("user_id").distinct()
     return new.join(wrong, "user_id").count()

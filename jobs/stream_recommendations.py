@@ -26,13 +26,12 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     def follow(arrived: DataFrame, take: int) -> None:
         day = realtime.day_after(arrived)
         if day is not None and day > as_of:
-            whom = realtime.touched(arrived, as_of)
-            now = tables.read(spark, settings, tables.EVENTS)
-            stock = tables.read(spark, settings, tables.ITEMS)
-            known = users.join(F.broadcast(whom), "user_id", "left_semi")
-            lists = realtime.refresh(whom, now, known, stock, day, goods, judge, own, seed)
-            rows = realtime.every_rank(lists, known, own.list_size).withColumn("as_of_on", F.lit(as_of))
+            now, people, stock = (tables.read(spark, settings, table) for table in (tables.EVENTS, tables.USERS, tables.ITEMS))
+            whom = people.join(F.broadcast(realtime.touched(arrived, as_of)), "user_id", "left_semi").cache()
+            lists = realtime.refresh(whom, now, stock, day, goods, judge, own, seed)
+            rows = realtime.every_rank(lists, whom, own.list_size).withColumn("as_of_on", F.lit(as_of))
             written.append(tables.merge(rows, settings, tables.ITEM_RECOMMENDATIONS, gone="is_gone"))
+            whom.unpersist()
 
     arriving = tables.read_stream(spark, settings, tables.EVENTS)
     sources.take(arriving, tables.checkpoint(settings, "stream_recommendations"), follow, own.stream_every_seconds or None).wait()

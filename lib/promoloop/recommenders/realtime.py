@@ -32,7 +32,6 @@ def day_after(arrived: DataFrame) -> date | None:
 def refresh(
     touched: DataFrame,
     events: DataFrame,
-    users: DataFrame,
     items: DataFrame,
     day: date,
     goods: Catalogue,
@@ -40,14 +39,14 @@ def refresh(
     settings: RecommendersSettings,
     seed: int,
 ) -> DataFrame:
-    """Lists (`serving.SCHEMA`) of the `touched` users from all their `events` before `day`, with the stock `items` has now.
+    """Lists (`serving.SCHEMA`) of the `touched` users (rows of users) from all their `events` before `day`, with the stock `items` has now.
 
     Items that came after `goods` was made wait for the next `goods`.
     """
-    few = F.broadcast(touched)
+    few = F.broadcast(touched.select("user_id"))
     strengths = interactions.per_user_item(events.join(few, "user_id", "left_semi"), day, settings)
     histories = interactions.histories(strengths, catalogue.indexes_of(goods, items.sparkSession), settings)
-    whom = serving.with_histories(users.join(few, "user_id", "left_semi"), histories, settings.popularity_by)
+    whom = serving.with_histories(touched, histories, settings.popularity_by)
     return serving.recommend(whom, with_stock(goods, items), judge, settings, seed)
 
 
