@@ -18,9 +18,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     events = tables.read(spark, settings, tables.EVENTS)
     optional = {table.name: spark.createDataFrame([], table.schema) for table in (tables.USER_PROFILES, tables.OFFER_SCORES)}
     optional |= {name: tables.read(spark, settings, table) for name, table in _WANTED.items() if tables.exists(spark, settings, table)}
-    offers = spark.createDataFrame([], tables.OFFERS.schema)
-    for ledger in (tables.PAST_OFFERS, tables.OFFERS):
-        offers = offers.unionByName(optional[ledger.name]) if ledger.name in optional else offers
+    offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     closed, end = evaluations.closed_on(offers, events, settings.evaluation)
     shop = Shop(users, items, promotions, log.with_messages(log.with_margin(events, items, settings.offers.assumed_margin), offers))
     profiles, scores, truth = optional["user_profiles"], optional["offer_scores"], optional.get("truth_offers")
@@ -29,9 +27,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     return Outcome(rows_out=written, figures={"log_ends": str(end)})
 
 
-_WANTED = {
-    table.name: table for table in (tables.PAST_OFFERS, tables.OFFERS, tables.USER_PROFILES, tables.OFFER_SCORES, tables.TRUTH_OFFERS)
-}
+_WANTED = {table.name: table for table in (tables.USER_PROFILES, tables.OFFER_SCORES, tables.TRUTH_OFFERS)}
 
 if __name__ == "__main__":
     launch.main(run)

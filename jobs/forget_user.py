@@ -36,7 +36,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))
         channels.write(ledger, promotions, settings.paths.out, run_id)
     figures["left in channel files"] = channels.count_naming(spark, settings.paths.out, pseudonyms)
-    figures["left in checkpoints"] = tables.count_naming(spark, settings, pseudonyms)
+    figures["left in checkpoints"] = privacy.lines_naming(spark, tables.checkpoint(settings, ""), pseudonyms)
     figures["left in models"] = registry.count_naming(settings, pseudonyms)
     since = str(first[0]) if first is not None and first[0] is not None else ""  # without an event: trained on whom the tables knew
     learned = [f"{one['name']} version {one['version']}" for one in registry.versions(settings) if one["as_of"] > since]

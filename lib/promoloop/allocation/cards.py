@@ -29,7 +29,12 @@ class Card:
 def cell_of(described: Sequence[Mapping[str, Any]], user: Mapping[str, Any]) -> str:
     """The name of the user's cell in the plan that `described` (its rows of allocation_resources) tells of."""
     kinds = next((row["kinds"] for row in described if row["resource"] == "plan"), None) or []
-    return "/".join(str(user[kind]) for kind in kinds) or "all"
+    return cell_name([user[kind] for kind in kinds]) or "all"
+
+
+def cell_name(kinds: Sequence[Any]) -> str:
+    """What a kind of user is called: segment, region and channel, those that limits look at."""
+    return "/".join(map(str, kinds))
 
 
 def cards(described: Sequence[Mapping[str, Any]], offered: Sequence[tuple[str, float, float]], cell: str = "all") -> list[Card]:

@@ -37,28 +37,32 @@ class Sample:
 
 def smoothed(sample: Sample, problem: Problem, right: Floats, prices: Floats, temperature: float, has_hessian: bool) -> Smoothed:
     """Evaluate the smoothed dual of the users of `sample` with right-hand sides `right`."""
-    block, weight = sample.block, sample.weight
-    kind = block.value.dtype
-    if problem.offers_per_user > 1:
-        worth, share = several.partition(block.reduced(problem, prices), block.most_of(problem), problem, temperature)
-        value = float(weight @ worth + prices @ right)
-        share = share.astype(kind)
-    else:
-        per_cost, per_count = (unit.astype(kind) for unit in problem.unit_prices(prices))
-        reduced = block.value - per_cost[block.cell].T * block.cost - per_count[block.cell].T
-        peak = np.maximum(reduced.max(0), 0)
-        share = np.exp((reduced - peak) / kind.type(temperature))
-        total = share.sum(0) + np.exp(-peak / kind.type(temperature))
-        share /= total
-        value = float(weight @ peak + temperature * (weight @ np.log(total)) + prices @ right)
+    block, weight = sample.block, sample.weight.astype(sample.block.value.dtype)
+    worth, share = shares(block, problem, prices, temperature)
+    value = float(sample.weight @ worth + prices @ right)
     cells = len(problem.cells)
-    count = _by_cell(share * weight.astype(kind), block.cell, cells)
-    cost = _by_cell(share * block.cost * weight.astype(kind), block.cell, cells)
+    count = by_cell(share * weight, block.cell, cells)
+    cost = by_cell(share * block.cost * weight, block.cell, cells)
     gradient = right - problem.use(cost, count)
     return Smoothed(value, gradient, _covariance(sample, problem, share) / temperature if has_hessian else None)
 
 
-def _by_cell(terms: Array, cell: Array, cells: int) -> Floats:
+def shares(block: Block, problem: Problem, prices: Floats, temperature: float) -> tuple[Floats, Array]:
+    """Each user's term of the smoothed dual, and the probability that they take each promotion (promotions x users)."""
+    kind = block.value.dtype
+    if problem.offers_per_user > 1:
+        worth, share = several.partition(block.reduced(problem, prices), block.most_of(problem), problem, temperature)
+        return worth, share.astype(kind)
+    per_cost, per_count = (unit.astype(kind) for unit in problem.unit_prices(prices))
+    reduced = block.value - per_cost[block.cell].T * block.cost - per_count[block.cell].T
+    peak = np.maximum(reduced.max(0), 0)
+    share = np.exp((reduced - peak) / kind.type(temperature))
+    total = share.sum(0) + np.exp(-peak / kind.type(temperature))
+    share /= total
+    return peak + temperature * np.log(total).astype(np.float64), share
+
+
+def by_cell(terms: Array, cell: Array, cells: int) -> Floats:
     """Sums over users: cells x promotions."""
     if cells == 1:
         return np.asarray(terms.sum(1, dtype=np.float64)[None, :])
@@ -84,8 +88,8 @@ def _covariance(sample: Sample, problem: Problem, share: Array) -> Floats:
     root = np.sqrt(weight * part).astype(share.dtype)
     costly = chance * sample.block.cost[:, users]
     cells, promotions = len(problem.cells), len(problem.promotions)
-    count, cost = _by_cell(chance * weight, cell, cells).ravel(), _by_cell(costly * weight, cell, cells).ravel()
-    square = _by_cell(costly * sample.block.cost[:, users] * weight, cell, cells).ravel()
+    count, cost = by_cell(chance * weight, cell, cells).ravel(), by_cell(costly * weight, cell, cells).ravel()
+    square = by_cell(costly * sample.block.cost[:, users] * weight, cell, cells).ravel()
     by_cost, by_count = problem.cost_form, problem.count_form
     mixed = by_cost.multiply(cost) @ by_count.T
     moments = by_cost.multiply(square) @ by_cost.T + by_count.multiply(count) @ by_count.T + mixed + mixed.T
@@ -105,6 +109,18 @@ def typical_prices(block: Block, problem: Problem) -> Floats:
     mean_cost = np.abs(block.cost[offered]).mean(dtype=np.float64) if offered.any() else 1.0
     per_cost, per_count = abs(problem.cost_form).max(1).toarray().ravel(), abs(problem.count_form).max(1).toarray().ravel()
     return np.asarray(1.0 / np.maximum(per_cost * mean_cost + per_count, 1e-12))
+
+
+def typical_value(block: Block) -> float:
+    """A typical user's best value, money: the unit temperatures are measured in."""
+    best = np.maximum(block.value.max(0, initial=0.0), 0.0)
+    return float(best[best > 0].mean()) if (best > 0).any() else 1.0
+
+
+def ceilings(block: Block, problem: Problem) -> Floats:
+    """Prices at which any resource is too dear: a hundred typical values for one offer's use."""
+    largest = float(np.abs(block.value[np.isfinite(block.value)]).max(initial=0.0))
+    return 100 * max(typical_value(block), largest) * typical_prices(block, problem)
 
 
 def solve(sample: Sample, problem: Problem, right: Floats, start: Floats, ceiling: Floats, coolest: float, hottest: float) -> Floats:

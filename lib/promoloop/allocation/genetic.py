@@ -14,7 +14,7 @@ an exact penalty: dearer than any unit is worth within a plan, unless it is dear
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -28,7 +28,7 @@ from promoloop.allocation.master import Mixture
 from promoloop.allocation.problem import Floats, Problem
 from promoloop.allocation.rounding import Decision, round_plan
 from promoloop.allocation.scan import Answer, LocalScan, Question, Scan
-from promoloop.allocation.scheme import Certificate, Solution
+from promoloop.allocation.scheme import Certificate, Solution, shortfalls
 from promoloop.errors import UserError
 
 _MOST_GENE = 0.99
@@ -73,9 +73,9 @@ class _Ground:
 def solve(scan: Scan, problem: Problem, effort: Effort, evolution: Evolution, clock: Callable[[], float] = perf_counter) -> Solution:
     """Solve the programme over the blocks of `scan` by evolving prices. Raises UserError where no genome's plan meets every floor."""
     sample = scan.sample(effort.sample_users)
-    unit = _units(sample.value, dual.typical_prices(sample, problem))
+    unit = dual.typical_value(sample) * dual.typical_prices(sample, problem)
     share = sample.users / max(scan.users, 1)
-    ground = _Ground(LocalScan((sample,)), _scaled(problem, share), unit)
+    ground = _Ground(LocalScan((sample,)), problem.scaled(share), unit)
     genes, bound = _bred(ground, None, evolution.generations, evolution)
     started, passes = clock(), 2
     whole = _Ground(scan, problem, unit)
@@ -91,26 +91,14 @@ def solve(scan: Scan, problem: Problem, effort: Effort, evolution: Evolution, cl
     bound = min(bound, *_bounds(scan.price(problem, [Question(prices, _NO_BAND) for prices in duals]), duals, problem))
     seconds = clock() - started
     if best is None:
-        over = zip(problem.resources, mixtures[0].slack, strict=True)
-        short = [f"{r.name} by {s:.6g}" for r, s in over if s > 1e-7 * max(1.0, abs(r.capacity))]
-        raise UserError(f"no plan the genetic search found meets every limit: {', '.join(short)}")
+        short = ", ".join(shortfalls(mixtures[0].slack, problem))
+        raise UserError(f"no plan the genetic search found meets every limit: {short}")
     return Solution(best, Certificate(best.objective, max(bound, best.objective), best.use, best.prices, passes, seconds / passes))
 
 
 def _bounds(answers: Sequence[Answer], prices: Sequence[Floats], problem: Problem) -> list[float]:
     """What no plan can exceed, by the answer to each prices."""
     return [float(answer.surplus + own @ problem.right) for answer, own in zip(answers, prices, strict=True)]
-
-
-def _units(value: Any, typical: Floats) -> Floats:
-    """A typical user's best value in units of each resource's price."""
-    best = np.maximum(value.max(0, initial=0.0), 0.0)
-    return np.asarray(typical * (float(best[best > 0].mean()) if (best > 0).any() else 1.0))
-
-
-def _scaled(problem: Problem, share: float) -> Problem:
-    """The same limits for a `share` of the users."""
-    return replace(problem, resources=tuple(replace(r, capacity=r.capacity * share) for r in problem.resources))
 
 
 class _Search(Search):  # type: ignore[misc]  # pymoo is untyped

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import Row
 
+from promoloop.allocation.cards import cell_name
 from promoloop.allocation.problem import Floats, Problem, Quantity, Resource
 from promoloop.errors import UserError
 from promoloop.settings.plan import AllocationSettings, Limit
@@ -32,13 +33,11 @@ def problem_of(
 
     `users_by_cell`: how many there are of each kind, for limits of disparity.
 
-    The total is `own.budget` (money), or without one `own.budget_share` of the sum of the promotions' budgets; no total where none
-    has any. Raises UserError for a floor on what nobody offers.
+    Raises UserError for a floor on what nobody offers.
     """
     ordered = sorted(promotions, key=lambda promotion: str(promotion["promotion_id"]))
     names, open_share = tuple(promotion["promotion_id"] for promotion in ordered), 1 - reserve
-    budgets = [float(promotion["budget"]) for promotion in ordered if promotion["budget"] is not None]
-    total = own.budget if own.budget is not None else own.budget_share * sum(budgets) if budgets else None
+    total = total_budget(ordered, own)
     resources = [] if total is None else [Resource("budget", "cost", total * open_share, np.ones(len(names)))]
     for i, promotion in enumerate(ordered):
         alone = np.zeros(len(names))
@@ -59,11 +58,17 @@ def problem_of(
     return Problem(
         names,
         tuple(resources),
-        tuple("/".join(map(str, cell)) for cell in cells) or ("all",),
+        tuple(cell_name(cell) for cell in cells) or ("all",),
         own.offers_per_user,
         _exclusive(ordered, own.exclusive),
         tuple(minimums.tolist()) if minimums.any() else None,
     )
+
+
+def total_budget(promotions: Sequence[Mapping[str, Any]], own: AllocationSettings) -> float | None:
+    """What a plan may concede in all, money: `own.budget`, or `own.budget_share` of the promotions' budgets; None where none has any."""
+    budgets = [float(promotion["budget"]) for promotion in promotions if promotion["budget"] is not None]
+    return own.budget if own.budget is not None else own.budget_share * sum(budgets) if budgets else None
 
 
 def _each(limit: Limit, promotions: Sequence[Mapping[str, Any]], cells: Sequence[Row]) -> list[Limit]:

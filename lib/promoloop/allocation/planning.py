@@ -44,8 +44,7 @@ def plan(scores: DataFrame, promotions: DataFrame, lately: DataFrame | None, set
     where they and the settings are the same. Raises UserError where there is nothing to plan, or no plan that keeps the limits.
     """
     run_id, own, shares = settings.run.run_id, settings.allocation, settings.execution
-    user = F.col("user_id")
-    is_left_out = arms.is_explorer(user, run_id, shares.explore_share) | arms.is_holdout(user, shares.holdout_share)
+    is_left_out = arms.is_left_out(F.col("user_id"), run_id, shares.explore_share, shares.holdout_share)
     values = applied(scores.transform(valued, own).where(~is_left_out), promotions, lately, own)
     scratch = f"{settings.paths.checkpoints}/allocation"
     memory = Memory(scores.sparkSession, f"{scratch}/progress", _key(settings, inputs))

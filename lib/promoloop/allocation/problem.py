@@ -8,7 +8,7 @@ cell. A resource uses, for one offer of promotion p to a user of cell g at expec
 Everything the driver holds is the size of promotions, cells and resources.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -46,6 +46,10 @@ class Problem:
     offers_per_user: int = 1
     exclusive: tuple[int, ...] | None = None
     minimums: tuple[float, ...] | None = None
+
+    def scaled(self, share: float) -> "Problem":
+        """The same limits for a `share` of the users."""
+        return replace(self, resources=tuple(replace(r, capacity=r.capacity * share) for r in self.resources))
 
     @cached_property
     def groups(self) -> list[npt.NDArray[np.int64]]:

@@ -86,8 +86,7 @@ def solve(
 ) -> Solution:
     """Solve the programme over the blocks of `scan`; go on from what `memory` holds."""
     sample = scan.sample(effort.sample_users)
-    scale = _scale(sample)
-    ceiling = _ceilings(sample, problem, scale)
+    scale, ceiling = dual.typical_value(sample), dual.ceilings(sample, problem)
     weight = scan.users / max(sample.users, 1)
     standing = dual.Sample(sample, np.full(sample.users, weight))
     before = memory.load() if memory is not None else None
@@ -118,7 +117,7 @@ def solve(
             has_stalled = len(proven) > _PATIENCE and proven[-1 - _PATIENCE] - proven[-1] <= _PROGRESS * unit
             is_fractional = mixture.slack.max(initial=0.0) <= 1e-9 and bound - mixture.objective <= _SETTLED * proven[-1]
             is_done = proven[-1] <= effort.gap * unit or has_stalled or is_fractional
-        missing = _short(mixture.slack, problem)
+        missing = shortfalls(mixture.slack, problem)
         if not is_done and passes < effort.max_passes:
             feasible = [mixture.prices] if mixture.slack.max(initial=0.0) <= 1e-9 else []
             candidates = [*feasible, _shifted(standing, answer, problem, prices, ceiling, scale)]
@@ -127,17 +126,6 @@ def solve(
     if best is None:
         raise UserError("no plan meets every limit; the least that would have to give way: " + ", ".join(missing))
     return Solution(best, Certificate(best.objective, max(bound, best.objective), best.use, best.prices, passes, seconds / max(passes, 1)))
-
-
-def _scale(sample: Block) -> float:
-    """A typical user's best value, money: the unit temperatures are measured in."""
-    best = np.maximum(sample.value.max(0, initial=0.0), 0.0)
-    return float(best[best > 0].mean()) if (best > 0).any() else 1.0
-
-
-def _ceilings(sample: Block, problem: Problem, scale: float) -> Floats:
-    """Prices at which any resource is too dear: a hundred typical values for one offer's use."""
-    return 100 * max(scale, float(np.abs(sample.value[np.isfinite(sample.value)]).max(initial=0.0))) * dual.typical_prices(sample, problem)
 
 
 def _margin(sample: Block, problem: Problem, prices: Floats, users: int, wanted: int) -> float:
@@ -170,7 +158,8 @@ def _widest(answer: Answer, problem: Problem, prices: Floats) -> float:
     return float(choose(band.block, problem, prices).margin.max())
 
 
-def _short(slack: Floats, problem: Problem) -> list[str]:
+def shortfalls(slack: Floats, problem: Problem) -> list[str]:
+    """The resources that give way by `slack`, how much, and what would do."""
     said = []
     for resource, much in zip(problem.resources, slack, strict=True):
         if much > 1e-7 * max(1.0, abs(resource.capacity)):

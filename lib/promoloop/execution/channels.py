@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+
+from promoloop import privacy
 
 _ROWS_PER_FILE = 1_000_000
 
@@ -32,11 +33,7 @@ def write(offers: DataFrame, promotions: DataFrame, out: str, run_id: str) -> st
 
 def count_naming(spark: SparkSession, out: str, names: Collection[str]) -> int:
     """Lines of all channel files that contain any of `names`."""
-    try:
-        lines = spark.read.option("recursiveFileLookup", True).text(_root(out))
-    except AnalysisException:  # nothing was ever issued
-        return 0
-    return lines.where(F.exists(F.array(*map(F.lit, names)), lambda name: F.contains("value", name))).count()
+    return privacy.lines_naming(spark, _root(out), names)
 
 
 def _root(out: str) -> str:

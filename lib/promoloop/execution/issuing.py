@@ -21,8 +21,7 @@ def assign(
     Sent offers of planned users are a part of the plan, so every limit it kept to still holds.
     """
     user, explores = F.col("user_id"), settings.explore_share
-    is_left_out = arms.is_explorer(user, run_id, explores) | arms.is_holdout(user, settings.holdout_share)
-    planned = allocations.where(~is_left_out).select("user_id", "promotion_id")
+    planned = allocations.where(~arms.is_left_out(user, run_id, explores, settings.holdout_share)).select("user_id", "promotion_id")
     is_control = arms.is_control(user, run_id, settings.control_share)
     share = F.when(is_control, settings.control_share).otherwise(1 - settings.control_share)
     chosen = planned.join(scores, ["user_id", "promotion_id"]).select(

@@ -29,6 +29,11 @@ def is_holdout(user_id: Column, share: float) -> Column:
     return draw("holdout", "every run", user_id) < F.lit(share)
 
 
+def is_left_out(user_id: Column, run_id: str, explore_share: float, holdout_share: float) -> Column:
+    """Whether the run plans nothing for this user, who explores or is held out."""
+    return is_explorer(user_id, run_id, explore_share) | is_holdout(user_id, holdout_share)
+
+
 def is_control(user_id: Column, run_id: str, share: float) -> Column:
     """Whether the run withholds the offer it planned for this user, to have someone to compare with; `share` is in [0, 1)."""
     return draw("control", run_id, user_id) < F.lit(share)

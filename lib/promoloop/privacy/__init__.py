@@ -1,7 +1,7 @@
 """Keys, pseudonyms and the vault: no table of ours names a person, and what names one is sealed."""
 
 from promoloop.privacy.keys import Key, load_key, load_new_key, load_vault_key
-from promoloop.privacy.pseudonyms import about, pseudonymise, pseudonymise_all, wrap, wrap_all
+from promoloop.privacy.pseudonyms import about, lines_naming, pseudonymise, pseudonymise_all, wrap, wrap_all
 from promoloop.privacy.ring import finished, is_under, key_in_use, started
 from promoloop.privacy.vault import add_sealed, reseal, sealed_under, unsealed
 
@@ -12,6 +12,7 @@ __all__ = [
     "finished",
     "is_under",
     "key_in_use",
+    "lines_naming",
     "load_key",
     "load_new_key",
     "load_vault_key",

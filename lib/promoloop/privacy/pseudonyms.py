@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Collection
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import arrow_udf
@@ -75,3 +76,12 @@ def _per_distinct(texts: Column, change: Callable[[str], str]) -> Column:
 
     column: Column = changed(texts.cast("string"))
     return column
+
+
+def lines_naming(spark: SparkSession, folder: str, names: Collection[str]) -> int:
+    """Lines of all files below `folder` that contain any of `names`; 0 where there is no such folder."""
+    try:
+        lines = spark.read.option("recursiveFileLookup", True).text(folder)
+    except AnalysisException:
+        return 0
+    return lines.where(F.exists(F.array(*map(F.lit, names)), lambda name: F.contains("value", name))).count()

@@ -3,7 +3,8 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-_KINDS = ("segment", "region", "channel")
+from promoloop.allocation.values import USER_KINDS
+
 _TOLERANCE = 1e-6  # relative: sums of doubles in another order differ in the last digits
 
 
@@ -16,7 +17,7 @@ def violations(allocations: DataFrame, scores: DataFrame, resources: DataFrame, 
     - `not_eligible`: allocations of a (user, promotion) without a score that day
     - `too_many`: users with more than `offers_per_user` offers of one run
     """
-    known = scores.select("user_id", "promotion_id", "as_of_on", "expected_cost", *_KINDS, F.lit(True).alias("_known"))
+    known = scores.select("user_id", "promotion_id", "as_of_on", "expected_cost", *USER_KINDS, F.lit(True).alias("_known"))
     planned = allocations.select("run_id", "user_id", "promotion_id", "as_of_on").join(
         known, ["user_id", "promotion_id", "as_of_on"], "left"
     )
@@ -40,11 +41,11 @@ def violations(allocations: DataFrame, scores: DataFrame, resources: DataFrame, 
 
 def _added_up(planned: DataFrame, resources: DataFrame) -> DataFrame:
     """run_id, resource, `_added_up`: what the offers given use of each resource, by its own weights."""
-    per_kind = planned.groupBy("run_id", "promotion_id", *_KINDS).agg(
+    per_kind = planned.groupBy("run_id", "promotion_id", *USER_KINDS).agg(
         F.sum("expected_cost").alias("_cost"), F.count("*").cast("double").alias("_offers")
     )
     kinds = resources.where("resource = 'plan'").select("run_id", "kinds")
-    part = F.create_map(*(part for kind in _KINDS for part in (F.lit(kind), F.coalesce(kind, F.lit("None")))))
+    part = F.create_map(*(part for kind in USER_KINDS for part in (F.lit(kind), F.coalesce(kind, F.lit("None")))))
     cell = F.array_join(F.transform("kinds", lambda kind: F.element_at(part, kind)), "/")
     weighed = resources.where("resource <> 'plan'").select("run_id", "resource", "quantity", "by_promotion", "by_cell")
     each = weighed.join(per_kind.join(kinds, "run_id", "left").withColumn("_cell", cell), "run_id")

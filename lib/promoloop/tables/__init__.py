@@ -36,7 +36,7 @@ from promoloop.tables.store import (
     version,
 )
 from promoloop.tables.table import Column, Table
-from promoloop.tables.taken import count_naming, has_untaken, require_all_taken
+from promoloop.tables.taken import has_untaken, require_all_taken
 from promoloop.tables.truth import TRUTH_OFFERS, TRUTH_USERS
 from promoloop.tables.vault import KEY_RING, VAULT
 
@@ -102,7 +102,6 @@ __all__ = [
     "checkpoint",
     "clone_version",
     "content_hash",
-    "count_naming",
     "enforce",
     "erase_people",
     "exists",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from datetime import date
+from functools import reduce
 from pathlib import Path
 from threading import Lock
 
@@ -97,11 +98,7 @@ def read_or_empty(spark: SparkSession, settings: Settings, table: Table) -> Data
 
 def read_all(spark: SparkSession, settings: Settings, *tables: Table) -> DataFrame:
     """The rows of several tables of the same columns, those that have been written."""
-    whole = spark.createDataFrame([], tables[0].schema)
-    for table in tables:
-        if exists(spark, settings, table):
-            whole = whole.unionByName(read(spark, settings, table))
-    return whole
+    return reduce(DataFrame.unionByName, (read_or_empty(spark, settings, table) for table in tables))
 
 
 def checkpoint(settings: Settings, name: str) -> str:

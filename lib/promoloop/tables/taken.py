@@ -1,7 +1,6 @@
-"""What a stream has not taken of a table yet, from the stream's own checkpoint, and whether a checkpoint names somebody."""
+"""What a stream has not taken of a table yet, from the stream's own checkpoint."""
 
 import json
-from collections.abc import Collection
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
@@ -21,15 +20,6 @@ def require_all_taken(spark: SparkSession, settings: Settings) -> None:
     for table, stream, job in _FOLLOWED:
         if store.exists(spark, settings, table) and has_untaken(spark, settings, table, stream):
             raise UserError(f"{table.name} has rows that {job} has not taken yet: run {job} first")
-
-
-def count_naming(spark: SparkSession, settings: Settings, names: Collection[str]) -> int:
-    """Lines of all checkpoints that contain any of `names`: none, as a checkpoint holds positions, not records."""
-    try:
-        lines = spark.read.option("recursiveFileLookup", True).text(store.checkpoint(settings, ""))
-    except AnalysisException:
-        return 0
-    return lines.where(F.exists(F.array(*map(F.lit, names)), lambda name: F.contains("value", name))).count()
 
 
 def has_untaken(spark: SparkSession, settings: Settings, table: Table, stream: str) -> bool:

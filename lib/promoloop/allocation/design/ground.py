@@ -5,14 +5,14 @@ promotion that uses it, in proportion, so that a design is never praised for mon
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from promoloop.allocation import dual
 from promoloop.allocation.design.sampled import Sampled
-from promoloop.allocation.limits import problem_of
+from promoloop.allocation.limits import problem_of, total_budget
 from promoloop.allocation.pricing import Array, Block
 from promoloop.allocation.problem import Floats, Problem
 from promoloop.errors import UserError
@@ -63,8 +63,8 @@ class Ground:
         block = Block(-1, value, cost, given.cell)
         standing = dual.Sample(block, np.ones(block.users))
         prices = dual.solve(standing, self.problem, right, self.start, self.ceiling, _COOLEST * self.scale, _HOTTEST * self.scale)
-        share = _shares(block, self.problem, prices, _COOLEST * self.scale)
-        spent, count = (_by_cell(amount, given.cell, len(self.problem.cells)) for amount in (share * cost, share))
+        _, share = dual.shares(block, self.problem, prices, _COOLEST * self.scale)
+        spent, count = (dual.by_cell(amount, given.cell, len(self.problem.cells)) for amount in (share * cost, share))
         kept = given.weight * self._kept(spent, count, right)
         profits, pleased = ((share * amount[chosen]).sum(1) * kept for amount in (given.profit, given.satisfaction))
         return Judged(float(profits.sum()), float(pleased.sum()), count.sum(0) * kept, spent.sum(0) * kept, profits)
@@ -79,35 +79,19 @@ class Ground:
         return kept
 
 
-def _shares(block: Block, problem: Problem, prices: Floats, temperature: float) -> Floats:
-    """Promotions x users: the probability that the user takes it, as the smoothed dual has it; equal users share what there is."""
-    per_cost, per_count = problem.unit_prices(prices)
-    reduced = block.value - per_cost[block.cell].T * block.cost - per_count[block.cell].T
-    peak = np.maximum(reduced.max(0, initial=-np.inf), 0.0)
-    share = np.exp((reduced - peak) / temperature)
-    return np.asarray(share / (share.sum(0) + np.exp(-peak / temperature)))
-
-
-def _by_cell(terms: Floats, cell: Array, cells: int) -> Floats:
-    """Sums over users: cells x promotions."""
-    return np.stack([np.bincount(cell, row, cells) for row in terms], axis=1)
-
-
 def ground_of(
     sampled: Sampled, promotions: Sequence[Mapping[str, Any]], variants: Sequence[Variant], own: AllocationSettings, reserve: float
 ) -> Ground:
     """The ground for designs of `promotions` (rows of the table). Raises UserError where there is no total budget to share out."""
     candidates = tuple(sorted(promotions, key=lambda promotion: str(promotion["promotion_id"])))
     total = total_budget(candidates, own)
+    if total is None:
+        raise UserError("a design shares out a total budget, and there is none: set allocation.budget")
     limited = [{**promotion, "budget": total} for promotion in candidates]
     problem = problem_of(limited, own.model_copy(update={"budget": total}), reserve, sampled.cells)
-    scaled = replace(problem, resources=tuple(replace(r, capacity=r.capacity / sampled.weight) for r in problem.resources))
+    scaled = problem.scaled(1 / sampled.weight)
     names = {resource.name: k for k, resource in enumerate(scaled.resources)}
     whole = Block(-1, sampled.value, sampled.cost, sampled.cell)
-    best = np.maximum(sampled.value.max(0, initial=0.0), 0.0)
-    scale = float(best[best > 0].mean()) if (best > 0).any() else 1.0
-    typical = dual.typical_prices(whole, scaled)
-    largest = max(scale, float(np.abs(sampled.value[np.isfinite(sampled.value)]).max(initial=0.0)))
     return Ground(
         sampled=sampled,
         problem=scaled,
@@ -117,16 +101,6 @@ def ground_of(
         open_share=1 - reserve,
         own_budget=np.array([names[f"budget:{promotion['promotion_id']}"] for promotion in candidates]),
         start=np.zeros(len(scaled.resources)),
-        ceiling=100 * largest * typical,
-        scale=scale,
+        ceiling=dual.ceilings(whole, scaled),
+        scale=dual.typical_value(whole),
     )
-
-
-def total_budget(promotions: Sequence[Mapping[str, Any]], own: AllocationSettings) -> float:
-    """What a plan may concede in all, money: as the allocation has it for the promotions as they are."""
-    if own.budget is not None:
-        return own.budget
-    budgets = [float(promotion["budget"]) for promotion in promotions if promotion["budget"] is not None]
-    if not budgets:
-        raise UserError("a design shares out a total budget, and there is none: set allocation.budget")
-    return own.budget_share * sum(budgets)
