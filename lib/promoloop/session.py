@@ -67,6 +67,9 @@ def _local(settings: Settings) -> SparkSession:
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
         "spark.buffer.pageSize": "2m",  # else 64 MB for every sort and aggregate of every small task: hundreds of full collections
+        # the same query is compiled once a session, not anew each time a hundred others came between (the default keeps 100 classes)
+        "spark.sql.codegen.cache.maxEntries": "2000",
+        "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=512m",  # room for what those become once they are hot
         # plans of models are megabytes of text, written anew at every stage of every query, and kept for a page nobody opens
         "spark.sql.maxPlanStringLength": "4000",
         "spark.sql.ui.retainedExecutions": "20",
