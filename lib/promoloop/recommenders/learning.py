@@ -88,7 +88,7 @@ def is_enough(examples: DataFrame) -> bool:
 def linear(examples: DataFrame) -> Linear:
     """A logistic regression over the features."""
     features = examples.select("label", array_to_vector(F.slice("inputs", 1, len(FEATURES))).alias("features"))
-    model = LogisticRegression(regParam=1e-4, maxIter=50).fit(features)
+    model = LogisticRegression(regParam=1e-4, maxIter=50, tol=1e-5).fit(features)
     return Linear(model.coefficients.toArray().astype(np.float32), float(model.intercept))
 
 
