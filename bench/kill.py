@@ -13,7 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+from pyspark.sql import SparkSession
 
 from promoloop import session, tables
 from promoloop.settings import Settings, load
@@ -46,44 +49,62 @@ def finish(step: str, assigned: list[str]) -> float:
     return time.monotonic() - began
 
 
-def hashes(settings: Settings) -> dict[str, int]:
-    with session.opened(settings) as spark:
-        written = [table for table in tables.TABLES if tables.exists(spark, settings, table)]
-        return {table.name: tables.content_hash(tables.read(spark, settings, table)) for table in written}
+def hashes(folders: Sequence[Path], landing: Path) -> list[dict[str, int]]:
+    """Content hashes of the tables under each folder, in one session."""
+    every = [load(["ci"], assignments(folder, landing)) for folder in folders]
+    with session.opened(every[0]) as spark:
+        return [_hashes(spark, settings) for settings in every]
+
+
+def _hashes(spark: SparkSession, settings: Settings) -> dict[str, int]:
+    written = [table for table in tables.TABLES if tables.exists(spark, settings, table)]
+    return {table.name: tables.content_hash(tables.read(spark, settings, table)) for table in written}
+
+
+def disturb(step: str, ready: Path, folder: Path, landing: Path, moment: float) -> None:
+    """From the state before `step`, kill it after `moment` seconds, run it again, and what follows it."""
+    if ready.exists():
+        shutil.copytree(ready, folder)
+    tried = assignments(folder, landing)
+    killed = start(step, tried)
+    time.sleep(moment)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    for after in STEPS[STEPS.index(step) :]:
+        finish(after, tried)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", action="append", choices=STEPS, default=None)
-    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--times", type=int, default=20, help="kills per job")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    folder = Path(tempfile.mkdtemp(prefix="promoloop-kill-"))
+    root = Path(tempfile.mkdtemp(prefix="promoloop-kill-"))
+    landing, calm = root / "landing", root / "calm"
+    before = {step: root / f"before-{step}" for step in STEPS}
     try:
-        landing = folder / "landing"
-        finish("simulate_shop", assignments(folder / "shop", landing))
-        calm = assignments(folder / "calm", landing)
-        seconds = {step: finish(step, calm) for step in STEPS}
-        expected = hashes(load(["ci"], calm))
+        finish("simulate_shop", assignments(root / "shop", landing))
+        seconds = {}
+        for step in STEPS:
+            if calm.exists():
+                shutil.copytree(calm, before[step])
+            seconds[step] = finish(step, assignments(calm, landing))
         for step in options.job or STEPS:
-            same = 0
-            for number in range(options.times):
-                tried = assignments(folder / f"{step}-{number}", landing)
-                for before in STEPS[: STEPS.index(step)]:
-                    finish(before, tried)
-                killed = start(step, tried)
-                time.sleep(rng.uniform(0.3, 1.0) * seconds[step])  # the first third is the start of Java and Python
-                os.killpg(killed.pid, signal.SIGKILL)
-                killed.wait()
-                for after in STEPS[STEPS.index(step) :]:
-                    finish(after, tried)
-                same += hashes(load(["ci"], tried)) == expected
-                shutil.rmtree(folder / f"{step}-{number}", ignore_errors=True)
+            tried = [root / f"{step}-{number}" for number in range(options.times)]
+            for number, folder in enumerate(tried):
+                moment = rng.uniform(0.3, 1.0) * seconds[step]  # the first third is the start of Java and Python
+                disturb(step, before[step], folder, landing, moment)
+                print(f"{step} {number + 1} of {options.times}: killed after {moment:.1f} s and run again", file=sys.stderr, flush=True)
+            expected, *found = hashes([calm, *tried], landing)
+            same = sum(one == expected for one in found)
             figure = {"bench": "kill", "figure": "identical_after_kill", "value": same, "unit": f"of {options.times}", "size": step}
             print(json.dumps(figure), flush=True)
+            for folder in tried:
+                shutil.rmtree(folder, ignore_errors=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(root, ignore_errors=True)
 
 
 if __name__ == "__main__":

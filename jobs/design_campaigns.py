@@ -5,7 +5,7 @@ from dataclasses import replace
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from promoloop import launch, tables
+from promoloop import allocation, launch, tables
 from promoloop.allocation import design
 from promoloop.allocation.telling import describe
 from promoloop.launch import Outcome
@@ -24,10 +24,11 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     segments = tables.read(spark, settings, tables.USER_PROFILES).where(F.col("as_of_on") == F.lit(as_of))
     before = eligibility.midnight(as_of)
     offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
+    lately = allocation.recent(offers, promotions, as_of, own)
     offers = offers.where(F.col("valid_from_at") < before)
     shop = Shop(users, items, promotions, log.known(events, items, offers, before, settings.offers.assumed_margin))
     learned = scores.train(offers, shop, as_of, settings.offers)
-    ground = design.prepared(shop, learned, segments, settings)
+    ground = design.prepared(shop, learned, segments, lately, settings)
     front = design.bred(ground, asked, settings.run.seed)
     chosen = design.chosen(front, asked.choose)
     rows = spark.createDataFrame(design.told(ground, front, chosen, run_id), tables.CAMPAIGN_DESIGNS.schema)
@@ -35,9 +36,10 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     promotions_run = design.promotions_of(ground, front.numbered(chosen))
     designed = spark.createDataFrame([tuple(row[n] for n in promotions.columns) for row in promotions_run], tables.PROMOTIONS.schema)
     scored = scores.per_pair(learned, offers, replace(shop, promotions=designed), segments, as_of, settings.offers)
-    planned = scored.where(~arms.is_explorer(F.col("user_id"), run_id, settings.execution.explore_share)).persist()
-    scratch, reserve = f"{settings.paths.checkpoints}/design", settings.execution.explore_reserve
-    solved = design.solved(planned, promotions_run, own, ground.money, reserve, scratch, settings.run.seed)
+    shares, scratch = settings.execution, f"{settings.paths.checkpoints}/design"
+    is_left_out = arms.is_left_out(F.col("user_id"), run_id, shares.explore_share, shares.holdout_share)
+    planned = scored.where(~is_left_out).persist()
+    solved = design.solved(planned, lately, promotions_run, own, ground.money, shares.explore_reserve, scratch, settings.run.seed)
     planned.unpersist()
     proof = spark.createDataFrame(describe(solved.problem, solved.certificate, run_id), tables.DESIGN_RESOURCES.schema)
     tables.replace_run(proof, settings, tables.DESIGN_RESOURCES, run_id)

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyspark.sql import SparkSession
 
+import builders
+from promoloop import tables
 from promoloop.allocation import design
 from promoloop.allocation.design import Design, Front, Ground, Judged, Sampled
 from promoloop.errors import UserError
@@ -112,3 +115,16 @@ def test_a_design_as_promotions_and_as_rows(ground: Ground) -> None:
 def test_a_design_needs_a_total_budget(ground: Ground, settings: Settings) -> None:
     with pytest.raises(UserError, match=r"allocation\.budget"):
         design.ground_of(ground.sampled, [candidate("a", budget=None)], ground.variants, settings.allocation, 0.0)
+
+
+def test_the_chosen_design_leaves_those_in_peace_whose_form_rests(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
+    settings = settings_with("allocation.cool_down_days={discount=30}")
+    worth = {"promotion_id": "a", "expected_profit": 2.0, "expected_revenue": 5.0, "expected_cost": 1.0, "satisfaction": 0.1}
+    scored = builders.rows(spark, tables.OFFER_SCORES, *({"user_id": f"u{n}", **worth} for n in range(6)))
+    lately = spark.createDataFrame(
+        [("u1", 1, 1, ["discount"]), ("u2", 1, 1, ["gift"])], "user_id string, _sent_7 int, _sent_30 int, _resting array<string>"
+    )
+    scratch = f"{settings.paths.checkpoints}/design"
+    found = design.solved(scored, lately, [candidate("a")], settings.allocation, 100.0, 0.0, scratch, 1)
+    assert found.offers == 5
+    assert found.profit == pytest.approx(10.0)

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +12,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import builders
-from promoloop import home, tables
+from promoloop import allocation, home, tables
 from promoloop.allocation.blocks import BlockScan
-from promoloop.cli import why
+from promoloop.cli import lookup, why
 from promoloop.errors import UserError
 from promoloop.offers import arms
 from promoloop.report import audit
@@ -109,12 +109,16 @@ def test_a_card_adds_up_to_what_the_plan_says(spark: SparkSession, settings_with
     shop(spark, settings)
     allocate_promotions.run(spark, settings)
     plan = tables.read(spark, settings, tables.ALLOCATIONS).orderBy(F.desc("margin"), "user_id").limit(2).collect()
+    quick, slow = lookup.without_spark(settings), lookup.by_spark(spark, settings)
     for row in plan:
-        best, *others = why.cards_of(spark, settings, row["user_id"])
+        best, *others = why.cards_of(quick, settings, row["user_id"])
+        assert [best, *others] == why.cards_of(slow, settings, row["user_id"])
         assert (best.promotion_id, best.value, best.cost) == (row["promotion_id"], row["value"], row["cost"])
         assert best.reduced_value == pytest.approx(row["reduced_value"], abs=1e-6)
         assert best.reduced_value - max(others[0].reduced_value, 0.0) == pytest.approx(row["margin"], abs=1e-6)
-    assert why.cards_of(spark, settings, "nobody") == []
+    assert why.cards_of(quick, settings, "nobody") == []
+    with pytest.raises(UserError, match=r"no plan of 2026-03-03: run allocate_promotions first"):
+        why.cards_of(quick, settings.model_copy(update={"run": settings.run.model_copy(update={"as_of": date(2026, 3, 3)})}), "u000")
 
 
 def _sent(user: str, promotion: str, days_ago: int, settings: Settings) -> dict[str, Any]:
@@ -138,6 +142,13 @@ def test_several_offers_each_within_groups_and_cadence(spark: SparkSession, sett
     before = [_sent("u000", "p0", 3, settings), _sent("u000", "p0", 5, settings), _sent("u001", "p0", 6, settings)]
     before += [_sent("u002", "p1", 20, settings), _sent("u003", "p1", 21, settings), _sent("u004", "p0", 0, settings)]
     tables.merge(builders.rows(spark, tables.PAST_OFFERS, *before), settings, tables.PAST_OFFERS)
+    ledger, promotions = (tables.read(spark, settings, table) for table in (tables.PAST_OFFERS, tables.PROMOTIONS))
+    recent = allocation.recent(ledger, promotions, settings.run.as_of, settings.allocation)
+    known = {row["promotion_id"]: row["form"] for row in promotions.collect()}
+    for row in recent.collect():
+        own = lookup.without_spark(settings)(tables.PAST_OFFERS, user_id=row["user_id"])
+        said = allocation.recent_of(own, known, settings.run.as_of, settings.allocation)
+        assert {"user_id": row["user_id"], **said} == row.asDict()
     allocate_promotions.run(spark, settings)
     given: dict[str, set[str]] = {}
     for row in planned(spark, settings).collect():

@@ -4,7 +4,9 @@ Counted are the offers sent before the day of the plan, whoever made them. They 
 forms; users with none left get nothing.
 """
 
-from datetime import date
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -32,6 +34,16 @@ def recent(offers: DataFrame, promotions: DataFrame, as_of: date, own: Allocatio
         F.count_if(F.col("_ago") <= 30).cast("int").alias("_sent_30"),
         F.collect_set(F.when(is_resting, F.col("form"))).alias("_resting"),
     )
+
+
+def recent_of(offers: Iterable[Mapping[str, Any]], forms: Mapping[str, str], as_of: date, own: AllocationSettings) -> dict[str, Any]:
+    """The row that `recent` has of one user, of the user's rows of the ledgers; `forms` by promotion_id."""
+    sent = [one for one in offers if one["is_sent"] and one["promotion_id"] is not None]
+    days = [((as_of - one["valid_from_at"].astimezone(UTC).date()).days, forms.get(one["promotion_id"])) for one in sent]
+    past = [(ago, form) for ago, form in days if ago >= 1]
+    rests = {str(form): days for form, days in own.cool_down_days.items()}
+    counts = {f"_sent_{within}": sum(ago <= within for ago, _ in past) for within in (7, 30)}
+    return counts | {"_resting": sorted({form for ago, form in past if form is not None and ago <= rests.get(form, 0)})}
 
 
 def applied(values: DataFrame, promotions: DataFrame, lately: DataFrame | None, own: AllocationSettings) -> DataFrame:

@@ -1,9 +1,10 @@
 """Offer scores as the programme's value, cost and cell."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from promoloop.settings.plan import AllocationSettings
@@ -21,17 +22,17 @@ def valued(scores: DataFrame, own: AllocationSettings) -> DataFrame:
     return scores.select("user_id", "promotion_id", worth(own).alias("value"), F.col("expected_cost").alias("cost"), *kinds_used(own))
 
 
-def worth(own: AllocationSettings) -> Column:
-    """What an offer is worth to the programme, of a row of offer_scores.
+def worth(own: AllocationSettings, of: Callable[[str], Any] = F.col) -> Any:
+    """What an offer is worth to the programme, of a row of offer_scores: a column, or a number where `of` gives numbers.
 
     w_profit (expected_profit - caution * profit_deviation) + w_revenue expected_revenue + w_satisfaction satisfaction.
     """
-    profit = F.col("expected_profit") - own.caution * F.col("profit_deviation")
+    profit = of("expected_profit") - own.caution * of("profit_deviation")
     weighed = own.weight_profit * profit
     if own.weight_revenue:  # a weight of 0 leaves the column unread
-        weighed = weighed + own.weight_revenue * F.col("expected_revenue")
+        weighed = weighed + own.weight_revenue * of("expected_revenue")
     if own.weight_satisfaction:
-        weighed = weighed + own.weight_satisfaction * F.col("satisfaction")
+        weighed = weighed + own.weight_satisfaction * of("satisfaction")
     return weighed
 
 

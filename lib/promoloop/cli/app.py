@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from promoloop import home, session, sources
-from promoloop.cli import consoles, design, jobs, live, loop, playing, reporting, reproduce, source, status, summary, why
+from promoloop.cli import consoles, design, jobs, live, lookup, loop, playing, reporting, reproduce, source, status, summary, why
 from promoloop.cli.run import StepError, StepInterruptedError, logs_folder, run_steps
 from promoloop.errors import UserError
 from promoloop.report import words
@@ -110,8 +110,12 @@ def explain(
 ) -> None:
     """Say why a user gets what they get in the plan of run.as_of: value, what all that is scarce charges, the runner-up."""
     settings = load_for(source_name, config, assignments)
+    quick = lookup.without_spark(settings)
+    if quick is not None:
+        Console().print(why.reasons(quick, settings, user, promotion, settings.report.currency))
+        return
     with opened(settings) as (console, spark):
-        console.print(why.reasons(spark, settings, user, promotion, settings.report.currency))
+        console.print(why.reasons(lookup.by_spark(spark, settings), settings, user, promotion, settings.report.currency))
 
 
 @app.command("design")

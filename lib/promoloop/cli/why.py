@@ -2,29 +2,31 @@
 
 import re
 
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 
 from promoloop import allocation, privacy, tables
 from promoloop.allocation.cards import Card, cards, cell_of
 from promoloop.allocation.values import worth
+from promoloop.cli.lookup import Lookup
 from promoloop.errors import UserError
 from promoloop.report import words
 from promoloop.settings import Settings
 
 _PSEUDONYM = re.compile(r"[0-9a-f]{64}")
+_LEAST = 0.00005
 
 
-def reasons(spark: SparkSession, settings: Settings, user: str, promotion: str | None, currency: str) -> RenderableType:
+def reasons(lookup: Lookup, settings: Settings, user: str, promotion: str | None, currency: str) -> RenderableType:
     """The cards of a user (raw id or pseudonym) in the plan of run.as_of, all promotions or one, and what decided.
 
-    Raises UserError where the user has no score that day, or `promotion` is none the user may get.
+    Raises UserError where there is no such plan, the user has no score that day, or `promotion` is none the user may get.
     """
-    name = user if _PSEUDONYM.fullmatch(user) else _pseudonym(spark, settings, user)
-    found, given, arm = cards_of(spark, settings, name), _given(spark, settings, name), _arm(spark, settings, name)
-    cadence = _cadence(spark, settings, name)
+    name = user if _PSEUDONYM.fullmatch(user) else privacy.pseudonym_of(user, privacy.key_of_ring(settings, lookup(tables.KEY_RING)))
+    found, run_id = cards_of(lookup, settings, name), settings.run.run_id
+    given = sorted(str(row["promotion_id"]) for row in lookup(tables.ALLOCATIONS, run_id=run_id, user_id=name))
+    arm = next((str(row["arm"]) for row in lookup(tables.OFFERS, run_id=run_id, user_id=name)), None)
+    cadence = _cadence(lookup, settings, name)
     if not found:
         raise UserError(f"user {user}: no promotion may be offered on {settings.run.as_of} (no consent, no channel, or unknown)")
     shown = [card for card in found if promotion in (None, card.promotion_id)]
@@ -33,62 +35,52 @@ def reasons(spark: SparkSession, settings: Settings, user: str, promotion: str |
     return Group(_grid(shown, given, currency), "", *_sentences(found, given, arm, cadence, currency))
 
 
-def _pseudonym(spark: SparkSession, settings: Settings, user: str) -> str:
-    key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
-    row = spark.range(1).select(privacy.pseudonymise(F.lit(user), key)).first()
-    return str(row[0]) if row is not None else user
-
-
-def cards_of(spark: SparkSession, settings: Settings, user: str) -> list[Card]:
+def cards_of(lookup: Lookup, settings: Settings, user: str) -> list[Card]:
     """The cards of a user (pseudonym) in the plan of run.as_of, best first; none where no promotion may be offered."""
-    own = (F.col("as_of_on") == F.lit(settings.run.as_of)) & (F.col("user_id") == user)
-    scores = tables.read(spark, settings, tables.OFFER_SCORES).where(own)
-    plan = tables.read(spark, settings, tables.ALLOCATION_RESOURCES).where(F.col("run_id") == settings.run.run_id).collect()
-    described = [row.asDict() for row in plan]
-    rows = [row.asDict() for row in scores.withColumn("value", worth(settings.allocation)).collect()]
-    offered = [(row["promotion_id"], row["value"], row["expected_cost"]) for row in rows]
+    described = lookup(tables.ALLOCATION_RESOURCES, run_id=settings.run.run_id)
+    if not described:
+        raise UserError(f"there is no plan of {settings.run.as_of}: run allocate_promotions first")
+    described = [{**row, **{name: dict(row[name] or ()) or None for name in ("by_promotion", "by_cell")}} for row in described]
+    rows = lookup(tables.OFFER_SCORES, as_of_on=settings.run.as_of, user_id=user)
+    offered = [(row["promotion_id"], worth(settings.allocation, row.__getitem__), row["expected_cost"]) for row in rows]
     return cards(described, offered, cell_of(described, rows[0])) if rows else []
 
 
-def _given(spark: SparkSession, settings: Settings, user: str) -> list[str]:
-    plan = tables.read(spark, settings, tables.ALLOCATIONS).where((F.col("run_id") == settings.run.run_id) & (F.col("user_id") == user))
-    return sorted(str(row["promotion_id"]) for row in plan.select("promotion_id").collect())
-
-
-def _cadence(spark: SparkSession, settings: Settings, user: str) -> str | None:
+def _cadence(lookup: Lookup, settings: Settings, user: str) -> str | None:
     """What cadence has to say of a user; None where it lets them have all they might."""
-    own, as_of = settings.allocation, settings.run.as_of
-    ledgers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS).where(F.col("user_id") == user)
-    lately = allocation.recent(ledgers, tables.read(spark, settings, tables.PROMOTIONS), as_of, own)
-    row = None if lately is None else lately.first()
-    if row is None:
+    own = settings.allocation
+    if not own.cool_down_days and own.most_in_7_days is None and own.most_in_30_days is None:
         return None
+    ledgers = [row for table in (tables.PAST_OFFERS, tables.OFFERS) for row in lookup(table, user_id=user)]
+    forms = {row["promotion_id"]: row["form"] for row in lookup(tables.PROMOTIONS)}
+    lately = allocation.recent_of(ledgers, forms, settings.run.as_of, own)
     said = [
         f"{sent} of at most {most} offers in {days} days were sent before"
-        for days, most, sent in ((7, own.most_in_7_days, row["_sent_7"]), (30, own.most_in_30_days, row["_sent_30"]))
+        for days, most, sent in ((7, own.most_in_7_days, lately["_sent_7"]), (30, own.most_in_30_days, lately["_sent_30"]))
         if most is not None and most - sent < own.offers_per_user
     ]
-    said += [f"{form} rests after its last offer" for form in sorted(row["_resting"])]
+    said += [f"{form} rests after its last offer" for form in lately["_resting"]]
     return "; ".join(said) or None
-
-
-def _arm(spark: SparkSession, settings: Settings, user: str) -> str | None:
-    ledger = tables.read_or_empty(spark, settings, tables.OFFERS)
-    row = ledger.where((F.col("run_id") == settings.run.run_id) & (F.col("user_id") == user)).first()
-    return None if row is None else str(row["arm"])
 
 
 def _grid(shown: list[Card], given: list[str], currency: str) -> Grid:
     grid = Grid(box=None, pad_edge=False, header_style="dim")
-    charged = sorted({name for card in shown for name in card.charges})
-    for heading in ("promotion", "worth", "expected cost", *(f"charged for {name}" for name in charged), "left", ""):
-        grid.add_column(heading, justify="left" if heading in ("promotion", "") else "right")
+    for heading in ("promotion", "worth", "expected cost", "charged", "left", "for", ""):
+        is_text = heading in ("promotion", "for", "")
+        grid.add_column(heading, justify="left" if is_text else "right", no_wrap=heading != "for", overflow="fold")
     for card in shown:
-        charges = (words.money(card.charges.get(name, 0.0), currency) for name in charged)
-        amounts = (words.money(amount, currency) for amount in (card.value, card.cost))
-        left = words.money(card.reduced_value, currency)
-        grid.add_row(card.promotion_id, *amounts, *charges, left, "planned" if card.promotion_id in given else "")
+        charges = {name: charge for name, charge in card.charges.items() if abs(charge) >= _LEAST}
+        said = ", ".join(f"{name} {_amount(charge, currency)}" for name, charge in charges.items())
+        amounts = (_amount(one, currency) for one in (card.value, card.cost, sum(card.charges.values()), card.reduced_value))
+        grid.add_row(card.promotion_id, *amounts, said, "planned" if card.promotion_id in given else "")
     return grid
+
+
+def _amount(amount: float, currency: str) -> str:
+    """Money, in hundredths of a cent where it is less than one: choices are made on less than a cent."""
+    if not _LEAST <= abs(amount) < 1:
+        return words.money(amount, currency)
+    return f"{'−' if amount < 0 else ''}{currency}{abs(amount):.4f}"
 
 
 def _sentences(found: list[Card], given: list[str], arm: str | None, cadence: str | None, currency: str) -> list[str]:
@@ -101,7 +93,7 @@ def _sentences(found: list[Card], given: list[str], arm: str | None, cadence: st
     others = [card for card in found if card.promotion_id not in given]
     if not given:
         best = others[0]
-        left = f"no offer: the best, {best.promotion_id}, leaves {words.money(best.reduced_value, currency)}"
+        left = f"no offer: the best, {best.promotion_id}, leaves {_amount(best.reduced_value, currency)}"
         is_served = best.reduced_value <= 0 or arm == "explore" or cadence
         return [*said, left + ("" if is_served else "; its limits were used up by others")]
     runner_up, rival = (others[0].reduced_value, others[0].promotion_id) if others else (0.0, "no offer")
@@ -110,8 +102,8 @@ def _sentences(found: list[Card], given: list[str], arm: str | None, cadence: st
     for card in (card for card in found if card.promotion_id in given):
         margin = card.reduced_value - runner_up
         if margin < 0:
-            said.append(f"{rival} would leave {words.money(-margin, currency)} more, but somebody had to give way for all limits to hold")
+            said.append(f"{rival} would leave {_amount(-margin, currency)} more, but somebody had to give way for all limits to hold")
         else:
-            change = f"it would change if {card.promotion_id} were worth {words.money(margin, currency)} less"
-            said.append(f"{card.promotion_id} is ahead of {rival} by {words.money(margin, currency)}; {change}")
+            change = f"it would change if {card.promotion_id} were worth {_amount(margin, currency)} less"
+            said.append(f"{card.promotion_id} is ahead of {rival} by {_amount(margin, currency)}; {change}")
     return said

@@ -125,7 +125,7 @@ def scored(
     as_of: date,
     settings: OffersSettings,
 ) -> DataFrame:
-    """One row per user of `asked` who may get the promotion, and variant: user_id, variant, amounts as offer_scores has them, kinds.
+    """One row per user of `asked` who may get the promotion, and variant: user_id, promotion_id, variant, amounts of offer_scores, kinds.
 
     `promotions`: the open ones the variants are of. What does not depend on terms is worked out once per promotion.
     """
@@ -134,4 +134,4 @@ def scored(
     apart = response.describe_scopes(pairs, promotions, asked, as_of, shop, settings.history_days).drop(*TERMS)
     varied = response.add_terms(apart.join(F.broadcast(variants), "promotion_id"), shop.users)
     amounts = (F.round(name, 6).alias(name) for name in _AMOUNTS)
-    return response.score(varied, learned, settings).select("user_id", "variant", *amounts, "segment", "region", "channel")
+    return response.score(varied, learned, settings).select("user_id", "promotion_id", "variant", *amounts, "segment", "region", "channel")

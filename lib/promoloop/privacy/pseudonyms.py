@@ -22,14 +22,14 @@ from promoloop.privacy.keys import Key
 
 def pseudonymise(raw: Column, key: Key) -> Column:
     """The pseudonym of `raw` (a string column; null stays null), 64 hex characters."""
-    links = key.links
+    return _per_distinct(raw, lambda value: pseudonym_of(value, key))
 
-    def hashed(value: str) -> str:
-        for link in links:
-            value = hmac.digest(link, value.encode(), "sha256").hex()
-        return value
 
-    return _per_distinct(raw, hashed)
+def pseudonym_of(raw: str, key: Key) -> str:
+    """The pseudonym of one id."""
+    for link in key.links:
+        raw = hmac.digest(link, raw.encode(), "sha256").hex()
+    return raw
 
 
 def pseudonymise_all(rows: DataFrame, columns: Collection[str], key: Key) -> DataFrame:

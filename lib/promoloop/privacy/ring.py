@@ -7,7 +7,7 @@ the file of the old. Before the first re-keying there is no ring.
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, Row
@@ -25,7 +25,11 @@ def key_in_use(settings: Settings, ring: DataFrame) -> Key:
 
     Raises UserError where `privacy.key` is not the one the tables are under, or a re-keying is unfinished.
     """
-    rows = ring.collect()
+    return key_of_ring(settings, [row.asDict() for row in ring.collect()])
+
+
+def key_of_ring(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> Key:
+    """`key_in_use` of the ring's rows."""
     if any(not row["is_complete"] for row in rows):
         raise UserError("a re-keying is unfinished: run promoloop rekey again, with the same --new-key")
     return _key_of(settings, rows)
@@ -57,7 +61,7 @@ def finished(settings: Settings, ring: DataFrame, secret: bytes) -> list[dict[st
     return [_row(_key_of(settings, [row for row in ring.collect() if row["is_complete"]]).then(secret), is_complete=True)]
 
 
-def _key_of(settings: Settings, done: Sequence[Row]) -> Key:
+def _key_of(settings: Settings, done: Sequence[Mapping[str, Any] | Row]) -> Key:
     first = load_key(settings)
     if not done:
         return first

@@ -30,6 +30,12 @@ def address(settings: Settings, table: Table) -> str:
     return f"delta.`{uri.rstrip('/')}/{table.name}`"
 
 
+def path_of(settings: Settings, table: Table) -> Path | None:
+    """Where the table lies on a file system of this machine; None where it lies in a catalog or an object store."""
+    name = address(settings, table)
+    return Path(_path(name)) if _is_path(name) and ":" not in _path(name) else None
+
+
 def _is_path(name: str) -> bool:
     return name.startswith("delta.`")
 

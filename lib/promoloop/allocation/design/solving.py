@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.allocation.cadence import applied
 from promoloop.allocation.design.designs import Front
 from promoloop.allocation.planning import planned
 from promoloop.allocation.problem import Problem
@@ -29,6 +30,7 @@ class Solved:
 
 def solved(
     scored: DataFrame,
+    lately: DataFrame | None,
     promotions: Sequence[Mapping[str, Any]],
     own: AllocationSettings,
     total: float,
@@ -36,8 +38,13 @@ def solved(
     scratch: str,
     seed: int,
 ) -> Solved:
-    """Plan `promotions` for all users of `scored` (rows of offer_scores, without explorers) within `total` (money, before the reserve)."""
-    values = scored.transform(valued, own).withColumn("most", F.lit(own.offers_per_user))
+    """Plan `promotions` for all users of `scored` (rows of offer_scores, none left out) within `total` (money, before the reserve).
+
+    `lately`: what was sent before (`cadence.recent`).
+    """
+    forms = [(one["promotion_id"], one["form"]) for one in promotions]
+    formed = scored.sparkSession.createDataFrame(forms, "promotion_id string, form string")
+    values = applied(scored.transform(valued, own), formed, lately, own)
     found = planned(values, promotions, own.model_copy(update={"budget": total}), reserve, seed, scratch)
     if found is None:
         raise UserError("the chosen design runs no promotion that anybody may get")

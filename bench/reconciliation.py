@@ -1,0 +1,93 @@
+"""Every row of UCI Online Retail accounted for: what plain Spark counts in the files against what ingest and clean made of them.
+
+`python bench/reconciliation.py --path FOLDER` (a folder of the data set's csv files by day). Per kind of trouble one figure, the rows of
+the files that show it, with how they were judged (accepted, rejected, duplicate); accounted is whether they add up and, where a rule
+forbids the trouble, whether each was rejected with its reason.
+"""
+
+import argparse
+import importlib.util
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from promoloop import session, tables
+from promoloop.settings import Settings, load
+
+_FIELDS = "InvoiceNo string, StockCode string, Description string, Quantity string, InvoiceDate string, UnitPrice string, "
+_FIELDS += "CustomerID string, Country string"
+# kind: what plain Spark looks for in the files, the same in raw_events, the reason a rule gives where it forbids it
+_TROUBLES: dict[str, tuple[str, str, str | None]] = {
+    "rows": ("true", "true", None),
+    "null_customers": ("CustomerID is null", "user_id is null", "user_id: missing"),
+    "cancellations": ("InvoiceNo like 'C%'", "order_id like 'C%'", None),
+    "non_positive_prices": ("double(UnitPrice) <= 0", "price <= 0", "price: not positive"),
+}
+
+
+def job(name: str) -> Any:
+    """A job file as a module."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "jobs" / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"no job {name}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def say(figure: str, value: float | str, **more: object) -> None:
+    print(json.dumps({"bench": "reconciliation", "figure": figure, "value": value, "unit": "rows", "size": "online_retail", **more}))
+
+
+def judged(spark: SparkSession, settings: Settings) -> DataFrame:
+    """raw_events with `verdict` and `reasons`; grain kept."""
+    raw = tables.read(spark, settings, tables.RAW_EVENTS).withColumn("record_id", F.xxhash64("batch_id", "source_file", "row_number"))
+    accepted = tables.read(spark, settings, tables.EVENTS).select("record_id", F.lit(True).alias("is_accepted"))
+    rejected = tables.read(spark, settings, tables.EVENTS_REJECTED).select("source_file", "row_number", "reasons")
+    verdict = F.when(F.col("is_accepted"), "accepted").when(F.col("reasons").isNotNull(), "rejected").otherwise("duplicate")
+    joined = raw.join(accepted, "record_id", "left").join(rejected, ["source_file", "row_number"], "left")
+    return joined.withColumn("verdict", verdict).cache()
+
+
+def count(rows: DataFrame, condition: str | Column) -> int:
+    return rows.where(condition).count()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--path", type=Path, required=True)
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="promoloop-reconciliation-"))
+    places = [f"paths.{name}={folder / name}" for name in ("tables", "vault", "checkpoints", "models")]
+    places += [f"paths.landing={options.path}", f"paths.out={folder}", "source.name=online_retail", "run.as_of=2011-12-10"]
+    settings = load(["local"], [*places, "events.max_rejected_share=1"])  # a quarter of the rows names no customer
+    try:
+        with session.opened(settings) as spark:
+            job("ingest_events").run(spark, settings)
+            outcome = job("clean_events").run(spark, settings)
+            rows = judged(spark, settings)
+            files = spark.read.schema(_FIELDS).option("header", True).option("escape", '"').csv(f"{options.path}/*.csv").cache()
+            for name, (in_files, in_table, reason) in _TROUBLES.items():
+                found = {row["verdict"]: row["count"] for row in rows.where(in_table).groupBy("verdict").count().collect()}
+                wanted = count(files, in_files)
+                adds_up = sum(found.values()) == wanted
+                if reason:
+                    adds_up &= count(rows, F.array_contains("reasons", reason)) == wanted == found.get("rejected", 0)
+                say(name, wanted, accounted=adds_up, **found)
+            repeated = files.count() - files.distinct().count()
+            again = rows.where("verdict = 'rejected'")
+            content = ("order_id", "item_id", "text", "quantity", "occurred_at", "price", "user_id")
+            quarantined = again.count() - again.select(*content).distinct().count()
+            found = {"duplicate": int(outcome.figures["rows_duplicate"]), "rejected": quarantined}
+            say("duplicate_rows", repeated, accounted=sum(found.values()) == repeated, **found)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

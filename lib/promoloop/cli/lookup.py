@@ -1,0 +1,45 @@
+"""A few rows of a table for a person who waits: without a Spark session where the tables lie on a file system."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from promoloop import tables
+from promoloop.settings import Settings
+from promoloop.tables import Table
+
+Lookup = Callable[..., list[dict[str, Any]]]
+"""`lookup(table, column=value, ...)`: the rows where every column equals its value; none where the table has not been written yet."""
+
+
+def without_spark(settings: Settings) -> Lookup | None:
+    """A lookup that reads the files by delta-rs; None where the tables lie in a catalog or an object store."""
+
+    def found(table: Table, /, **equal: object) -> list[dict[str, Any]]:
+        path = tables.path_of(settings, table)
+        if not DeltaTable.is_deltatable(str(path)):
+            return []
+        wanted = None
+        for column, value in equal.items():
+            one = pc.field(column) == value
+            wanted = one if wanted is None else wanted & one
+        rows: list[dict[str, Any]] = DeltaTable(str(path)).to_pyarrow_dataset().to_table(filter=wanted).to_pylist()
+        return rows
+
+    return None if tables.path_of(settings, tables.OFFER_SCORES) is None else found
+
+
+def by_spark(spark: SparkSession, settings: Settings) -> Lookup:
+    """The same by Spark, wherever the tables lie."""
+
+    def found(table: Table, /, **equal: object) -> list[dict[str, Any]]:
+        rows = tables.read_or_empty(spark, settings, table)
+        for column, value in equal.items():
+            rows = rows.where(F.col(column) == F.lit(value))
+        return [row.asDict(recursive=True) for row in rows.collect()]
+
+    return found
