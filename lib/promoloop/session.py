@@ -66,7 +66,10 @@ def _local(settings: Settings) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
-        "spark.buffer.pageSize": "2m",  # else 64 MB for every sort and aggregate of every small task: hundreds of full collections
+        # else 64 MB for every sort and aggregate of every small task: hundreds of full collections. Two MiB with its header, not beside it:
+        # else every page takes two of G1's regions, and half of the heap is lost
+        "spark.buffer.pageSize": "2097136b",
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",  # what is kept is read a few times: packing costs more than it saves
         # the same query is compiled once a session, not anew each time a hundred others came between (the default keeps 100 classes)
         "spark.sql.codegen.cache.maxEntries": "2000",
         "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=512m",  # room for what those become once they are hot

@@ -6,9 +6,16 @@ Rows i with treatment T, outcome Y, baseline X, probability e of having been sen
     cuped           the same of Y - theta X, X = profit before the offer, theta = cov(Y, X) / var(X) within arms   (Deng et al. 2013)
     doubly_robust   mean of m1 - m0 + T (Y - m1) / e - (1 - T)(Y - m0) / (1 - e), m cross-fitted   (AIPW, Robins et al. 1994)
 
+Where purchases are rare and one arm is small, the few large orders that make up the variance may all have missed that arm: its own variance
+is then too small, and 95 % intervals cover 82 to 90 %. So an arm of n users takes v + (max(v, pooled) - v) k / (k + n), with v its own
+variance, `pooled` that of both arms and k the kurtosis within arms: (k - 1) / n is the squared relative error of a variance of n values
+(Kenney & Keeping 1951, p. 164), so v counts as far as it can be trusted. With k = 60: half at 60 users, all but a hundredth at 6,000.
+
 All are intention to treat: what sending changed, redeemed or not. In total = per user times users sent. Where an arm has fewer than
 `min_effective` effective users, (sum w)^2 / sum w^2 (Kish 1965), the estimate is refused: a row `effective_users` says so instead.
 """
+
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -95,11 +102,13 @@ def _sums(scoped: DataFrame) -> DataFrame:
         .select("run_id", "scope", "is_sent", "e", "x", "_y.*")
         .withColumn("w", sent / e + (1 - sent) / (1 - e))
         .withColumn("phi", doubly)
+        .withColumn("r", F.col("y") - F.when(F.col("is_sent"), F.col("m1")).otherwise(F.col("m0")))
     )
     w = F.col("w")
     moments = {"w": w, "wy": w * F.col("y"), "wx": w * F.col("x"), "w2": w * w}
     moments |= {f"w2{a}{b}": w * w * F.col(a) * F.col(b) for a, b in (("y", "y"), ("x", "x"), ("x", "y"))}
     moments |= {f"w2{a}": w * w * F.col(a) for a in ("x", "y")}
+    moments |= {f"{name}{power}": F.col(name) ** power for name in ("y", "r") for power in (1, 2, 3, 4)}
     sums = [F.sum(F.when(F.expr(is_arm), value)).alias(f"{name}_{arm}") for arm, is_arm in _ARMS.items() for name, value in moments.items()]
     counts = [F.count(F.when(F.expr(is_arm), 1)).alias(f"n_{arm}") for arm, is_arm in _ARMS.items()]
     return rows.groupBy(*_KEY).agg(
@@ -110,22 +119,21 @@ def _sums(scoped: DataFrame) -> DataFrame:
 def _estimates(sums: DataFrame) -> DataFrame:
     """A struct (value, error) per method, and the effective users of the smaller arm."""
     both = sums.where((F.col("n_sent") > 1) & (F.col("n_held") > 1))
-    xx, xy = (F.col("n_sent") * 0.0, F.col("n_sent") * 0.0)
-    for arm in _ARMS:
-        xx, xy = xx + _covariance("x", "x", arm), xy + _covariance("x", "y", arm)
+    xx, xy = (sum((_spread("x", of, arm) * _share(arm) for arm in _ARMS), F.lit(0.0)) for of in ("x", "y"))
     theta = F.coalesce(F.try_divide(xy, xx), F.lit(0.0))
     gap_y, gap_x = (_mean(v, "sent") - _mean(v, "held") for v in ("y", "x"))
-    plain, adjusted = F.lit(0.0), F.lit(0.0)
-    for arm in _ARMS:
-        plain = plain + _covariance("y", "y", arm)
-        adjusted = adjusted + _covariance("y", "y", arm) + theta * (theta * _covariance("x", "x", arm) - 2 * _covariance("x", "y", arm))
+    plain = {arm: _spread("y", "y", arm) for arm in _ARMS}
+    adjusted = {arm: plain[arm] + theta * (theta * _spread("x", "x", arm) - 2 * _spread("x", "y", arm)) for arm in _ARMS}
+    missed = _missed({arm: _central("r", arm, 2) for arm in _ARMS}, "r")
     error = {
-        "difference": F.sqrt(F.greatest(plain, F.lit(0.0))),
-        "cuped": F.sqrt(F.greatest(adjusted, F.lit(0.0))),
-        "doubly_robust": F.col("phi_error"),
+        "difference": _error(plain),
+        "cuped": _error(adjusted),
+        "doubly_robust": F.sqrt(
+            F.col("phi_error") ** 2 + sum((missed[arm] * F.col(f"w2_{arm}") for arm in _ARMS), F.lit(0.0)) / _users() ** 2
+        ),
     }
     value = {"difference": gap_y, "cuped": gap_y - theta * gap_x, "doubly_robust": F.col("phi")}
-    effective = F.least(*(F.col(f"w_{arm}") * F.col(f"w_{arm}") / F.col(f"w2_{arm}") for arm in _ARMS))
+    effective = F.least(*(1 / _share(arm) for arm in _ARMS))
     return both.select(
         *(*_KEY, "n_sent", "n_held"),
         F.round(effective, 3).alias("least_effective"),
@@ -133,15 +141,48 @@ def _estimates(sums: DataFrame) -> DataFrame:
     )
 
 
+def _error(spreads: Mapping[str, Column]) -> Column:
+    """Standard error of a difference of the arms' weighted means, from the variance of the values in each arm."""
+    missed = _missed(spreads, "y")
+    return F.sqrt(F.greatest(sum(((spreads[arm] + missed[arm]) * _share(arm) for arm in _ARMS), F.lit(0.0)), F.lit(0.0)))
+
+
+def _missed(variances: Mapping[str, Column], of: str) -> dict[str, Column]:
+    """What is to be added to each arm's own variance, `of` telling whose kurtosis says how far it can be trusted."""
+    pooled, square, fourth = (
+        sum((F.col(f"n_{arm}") * value for arm, value in values.items()), F.lit(0.0)) / _users()
+        for values in (variances, *({arm: _central(of, arm, power) for arm in _ARMS} for power in (2, 4)))
+    )
+    kurtosis = F.coalesce(F.try_divide(fourth, square * square), F.lit(0.0))
+    return {arm: F.greatest(pooled - own, F.lit(0.0)) * kurtosis / (kurtosis + F.col(f"n_{arm}")) for arm, own in variances.items()}
+
+
+def _central(of: str, arm: str, power: int) -> Column:
+    """The second or fourth central moment of the arm's values, from its sums of powers."""
+    raw = {p: F.col(f"{of}{p}_{arm}") / F.col(f"n_{arm}") for p in (1, 2, 3, 4)}
+    if power == 2:
+        return F.greatest(raw[2] - raw[1] ** 2, F.lit(0.0))
+    return F.greatest(raw[4] - 4 * raw[1] * raw[3] + 6 * raw[1] ** 2 * raw[2] - 3 * raw[1] ** 4, F.lit(0.0))
+
+
 def _mean(of: str, arm: str) -> Column:
     return F.col(f"w{of}_{arm}") / F.col(f"w_{arm}")
 
 
-def _covariance(a: str, b: str, arm: str) -> Column:
-    """Covariance of the arm's weighted means of a and b."""
+def _spread(a: str, b: str, arm: str) -> Column:
+    """Covariance of a and b in the arm, rows weighing w^2."""
     a, b = sorted((a, b))
     mean_a, mean_b = _mean(a, arm), _mean(b, arm)
     cross = mean_a * F.col(f"w2{b}_{arm}") + mean_b * F.col(f"w2{a}_{arm}")
     centred = F.col(f"w2{a}{b}_{arm}") - cross + mean_a * mean_b * F.col(f"w2_{arm}")
     n = F.col(f"n_{arm}")
-    return centred / (F.col(f"w_{arm}") * F.col(f"w_{arm}")) * n / (n - 1)
+    return centred / F.col(f"w2_{arm}") * n / (n - 1)
+
+
+def _users() -> Column:
+    return F.col("n_sent") + F.col("n_held")
+
+
+def _share(arm: str) -> Column:
+    """The variance of the arm's weighted mean over that of its values: one over its effective users."""
+    return F.col(f"w2_{arm}") / (F.col(f"w_{arm}") * F.col(f"w_{arm}"))

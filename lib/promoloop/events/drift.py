@@ -16,20 +16,28 @@ QUARTERS = ("night", "morning", "afternoon", "evening")
 _FLOOR = 1e-3  # a share never seen counts as this much, so that a rare kind does not look like another population
 
 
-def metrics() -> Column:
-    """Aggregate over a batch's records with verdicts: map of its metrics, of the accepted ones where it says no other."""
+def of_a_day() -> dict[str, Column]:
+    """Aggregates over a day's records with verdicts, by name: what `metrics` is made of."""
     is_accepted = F.col("verdict") == "accepted"
-    accepted = F.count(F.when(is_accepted, 1))
-    days = F.size(F.collect_set(F.when(is_accepted, F.col("occurred_on"))))
     quarter = F.floor(F.hour("occurred_at") / 6)
+    logs = F.when(is_accepted & (F.col("price") > 0), F.ln(F.col("price").cast("double")))
+    return {
+        "_accepted": F.count_if(is_accepted),
+        "_log_prices": F.sum(logs),
+        "_prices": F.count(logs),
+        **{f"_{kind}": F.count_if(is_accepted & (F.col("event_type") == kind)) for kind in KINDS},
+        **{f"_{name}": F.count_if(is_accepted & (quarter == number)) for number, name in enumerate(QUARTERS)},
+    }
+
+
+def metrics() -> Column:
+    """Aggregate over a batch's days (`of_a_day`): map of its metrics, of the accepted records; those of none say nothing."""
+    accepted, days = F.sum("_accepted"), F.count_if((F.col("_accepted") > 0) & F.col("occurred_on").isNotNull())
     named: dict[str, Column] = {
         "events_per_day": accepted / F.greatest(days, F.lit(1)),
-        "log_price": F.avg(F.when(is_accepted & (F.col("price") > 0), F.ln(F.col("price").cast("double")))),
+        "log_price": F.try_divide(F.sum("_log_prices"), F.sum("_prices")),
+        **{f"share_{name}": F.try_divide(F.sum(f"_{name}"), accepted) for name in (*KINDS, *QUARTERS)},
     }
-    for kind in KINDS:
-        named[f"share_{kind}"] = F.avg(F.when(is_accepted, (F.col("event_type") == kind).cast("double")))
-    for number, name in enumerate(QUARTERS):
-        named[f"share_{name}"] = F.avg(F.when(is_accepted, (quarter == number).cast("double")))
     entries = [F.struct(F.lit(name).alias("key"), F.round(value.cast("double"), 6).alias("value")) for name, value in named.items()]
     return F.map_from_entries(F.filter(F.array(*entries), lambda entry: entry["value"].isNotNull()))
 

@@ -47,7 +47,7 @@ def _add_verdicts(judged: DataFrame, history: DataFrame, frames: list[DataFrame]
     accepted record says: the earliest received is accepted; copies of a rejected record are rejected like it.
     """
     sound = judged.where(F.size("reasons") == 0)
-    by_id = judged.join(_small(repeated_ids(sound, history), frames), "event_id", "left")
+    by_id = judged.join(repeated_ids(sound, history, lambda few: _small(few, frames)), "event_id", "left")
     is_first = F.col("first_record_id").isNull() | (F.col("first_record_id") == F.col("record_id"))
     is_sound = F.size("reasons") == 0
     says_the_same = F.col("first_fingerprint") == F.col("fingerprint")
@@ -60,10 +60,10 @@ def _add_verdicts(judged: DataFrame, history: DataFrame, frames: list[DataFrame]
 
 def _drop_equal_contents(once: DataFrame, history: DataFrame, frames: list[DataFrame]) -> DataFrame:
     """Call an accepted record duplicate where an accepted one received before says the same under another id. Same rows."""
-    contents = repeated_contents(once.where(F.col("verdict") == "accepted"), history)
+    contents = repeated_contents(once.where(F.col("verdict") == "accepted"), history, lambda few: _small(few, frames))
     again = F.col("first_record_id").isNotNull() & (F.col("first_record_id") != F.col("record_id"))
     return (
-        once.join(_small(contents, frames), ["occurred_on", "fingerprint"], "left")
+        once.join(contents, ["occurred_on", "fingerprint"], "left")
         .withColumn("verdict", F.when((F.col("verdict") == "accepted") & again, F.lit("duplicate")).otherwise(F.col("verdict")))
         .drop("first_record_id")
     )
@@ -95,18 +95,15 @@ def rejected(verdicts: DataFrame, raw_columns: Sequence[str]) -> DataFrame:
 
 def per_batch(verdicts: DataFrame, rules: Sequence[Rule], take: int) -> DataFrame:
     """Rows of batches: each batch's count of records by verdict, and of rejected ones by reason."""
-    counts = [
-        F.sum(F.when(F.col("verdict") == verdict, 1).otherwise(0)).cast("bigint").alias(f"rows_{verdict}")
-        for verdict in ("accepted", "rejected", "duplicate")
-    ]
-    broken = [
-        F.struct(F.lit(reason).alias("key"), F.sum(F.array_contains("reasons", reason).cast("bigint")).alias("value"))
-        for reason in [*[rule.reason for rule in rules], REUSED]
-    ]
+    known = [*[rule.reason for rule in rules], REUSED]
+    of_a_day = {f"rows_{verdict}": F.count_if(F.col("verdict") == verdict) for verdict in ("accepted", "rejected", "duplicate")}
+    of_a_day |= {f"_reason_{n}": F.count_if(F.array_contains("reasons", reason)) for n, reason in enumerate(known)}
+    of_a_day |= {"rows_received": F.count("*"), **drift.of_a_day()}
+    daily = verdicts.groupBy("batch_id", "source", "occurred_on").agg(*(value.alias(name) for name, value in of_a_day.items()))
+    broken = [F.struct(F.lit(reason).alias("key"), F.sum(f"_reason_{n}").alias("value")) for n, reason in enumerate(known)]
     reasons = F.map_from_entries(F.filter(F.array(*broken), lambda entry: entry["value"] > 0))
-    counted = verdicts.groupBy("batch_id", "source").agg(
-        F.count("*").alias("rows_received"), *counts, reasons.alias("reasons"), drift.metrics().alias("metrics")
-    )
+    totals = [F.sum(name).alias(name) for name in ("rows_received", "rows_accepted", "rows_rejected", "rows_duplicate")]
+    counted = daily.groupBy("batch_id", "source").agg(*totals, reasons.alias("reasons"), drift.metrics().alias("metrics"))
     return counted.withColumn("take", F.lit(take).cast("bigint"))
 
 

@@ -1,9 +1,10 @@
 """Judge rows by rules: every row with all its reasons in one pass, and the gate over a batch's counts."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from promoloop.errors import UserError
@@ -12,8 +13,11 @@ from promoloop.expectations.rules import Rule
 
 def add_reasons(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
     """Add `reasons` (array<string>, sorted, empty on a sound row): every rule the row breaks. Same rows."""
-    broken = [F.when(F.coalesce(F.expr(rule.broken), F.lit(False)), F.lit(rule.reason)) for rule in rules]
-    return rows.withColumn("reasons", F.array_sort(F.array_compact(F.array(*broken))))
+    faults = [F.coalesce(F.expr(rule.broken), F.lit(False)) for rule in rules]
+    named = F.array(*(F.when(fault, F.lit(rule.reason)) for fault, rule in zip(faults, rules, strict=True)))
+    is_sound = ~reduce(Column.__or__, faults, F.lit(False))  # nearly every row is: it is spared the making and sorting of a list
+    nothing = F.array().cast("array<string>")
+    return rows.withColumn("reasons", F.when(is_sound, nothing).otherwise(F.sort_array(F.array_compact(named))))
 
 
 def worst(reasons: Mapping[str, int], rules: Sequence[Rule]) -> str:

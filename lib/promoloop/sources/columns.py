@@ -1,6 +1,8 @@
 """From a source's fields to our columns: expressions, times, types; and what did not convert, kept in `_rescued`."""
 
+from collections.abc import Mapping
 from datetime import date
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -39,11 +41,11 @@ def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: s
     kinds = {field.name: field.dataType for field in schema}
     place = {"batch_id", "source_file", "row_number", "received_at", "source", "_rescued"}
     typed = {name: _convert(texts, name, kinds[name], files) for name in raw}
-    failed = [
-        F.when(typed[name].isNull() & F.col(f"_{name}").isNotNull(), F.struct(F.lit(name).alias("key"), F.col(f"_{name}").alias("value")))
+    failed = {
+        name: typed[name].isNull() & F.col(f"_{name}").isNotNull()
         for name in raw
         if isinstance(texts.schema[f"_{name}"].dataType, T.StringType) and not isinstance(kinds[name], T.StringType)
-    ]
+    }
     absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema if field.name not in raw and field.name not in place]
     return texts.select(
         "batch_id",
@@ -113,19 +115,24 @@ def _identifiers(files: Files) -> Column:
     return F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull())
 
 
-def _rescued(files: Files, failed: list[Column]) -> Column:
-    """JSON of what was left over; personal fields never, and mail addresses and phone numbers struck out of the rest."""
+def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
+    """JSON of what was left over; personal fields never, and mail addresses and phone numbers struck out of the rest.
+
+    `failed`: by column, whether its text is not of its type.
+    """
     known = F.array(*[F.lit(name) for name in files.fields])
     personal = F.array(*[F.lit(name) for name in files.personal]) if files.personal else F.array().cast("array<string>")
     has_new = F.size(F.array_except(F.map_keys("fields"), known)) > 0
     new = F.map_filter("fields", lambda name, value: ~F.array_contains(known, name) & ~F.array_contains(personal, name))
     shape = F.regexp_replace(F.regexp_replace("line", r"\p{L}", "x"), r"\d", "9")
-    failures = F.array_compact(F.array(*failed)) if failed else F.array().cast("array<struct<key:string,value:string>>")
+    has_failed = reduce(Column.__or__, failed.values(), F.lit(False))
+    pairs = [F.when(is_so, F.struct(F.lit(name).alias("key"), F.col(f"_{name}").alias("value"))) for name, is_so in failed.items()]
+    failures = F.array_compact(F.array(*pairs)) if pairs else F.array().cast("array<struct<key:string,value:string>>")
     leftover = F.to_json(
         F.struct(
-            F.when(F.size(failures) > 0, F.map_from_entries(failures)).alias(_FAILED),
+            F.when(has_failed, F.map_from_entries(failures)).alias(_FAILED),
             F.when(has_new, new).alias(_NEW),
             F.when(F.col("fields").isNull(), F.coalesce(shape, F.lit(""))).alias(_UNREAD),
         )
     )
-    return F.when(F.col("fields").isNull() | has_new | (F.size(failures) > 0), redact(leftover))
+    return F.when(F.col("fields").isNull() | has_new | has_failed, redact(leftover))  # a sound record is spared all of it

@@ -135,9 +135,13 @@ def create(spark: SparkSession, settings: Settings, table: Table) -> None:
 
 
 def _measured(table: Table) -> list[str]:
-    """Columns whose least and greatest values stand in Delta's log: none that tells of a person, as the log outlives what it tells of."""
-    kinds = ("string", "int", "bigint", "double", "date", "timestamp", "decimal")
-    return [c.name for c in table.columns if c.type.startswith(kinds) and c.name not in _OF_PERSONS]
+    """Columns whose least and greatest values stand in Delta's log: those that files are told apart by, as measuring costs a write.
+
+    None tells of a person, as the log outlives what it tells of.
+    """
+    times = [column.name for column in table.columns if column.type in ("date", "timestamp")]
+    chosen = [name for name in dict.fromkeys([*table.clustering, *table.key, *times]) if name not in _OF_PERSONS]
+    return chosen or [column.name for column in table.columns if column.type == "string" and column.name not in _OF_PERSONS][:1]
 
 
 def append_once(rows: DataFrame, settings: Settings, table: Table, application: str, version: int) -> int:
