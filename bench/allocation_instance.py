@@ -1,7 +1,7 @@
 """Synthetic instances of the allocation: packed blocks made on the executors, seeded by block; never held anywhere in full.
 
 Values are log-normal by user, costs follow the depth of the promotion; the budget binds, and so do most stocks. `hard` adds a budget
-to every promotion, so that most resources bind.
+to every promotion.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,15 +38,20 @@ def sizes(users: int) -> list[int]:
 
 
 def problem(users: int, promotions: int, is_hard: bool) -> Problem:
-    """Total budget, a stock for each promotion; a budget for each as well where `is_hard`."""
+    """Total budget, a stock for each promotion; where `is_hard` scarcer stocks, and a budget for each as well.
+
+    Those budgets pay for fewer of the large baskets that stocks alone would go to, and for more than the smallest: so both bind.
+    """
     mean = block(10**6, 20_000, promotions, np.dtype(np.float64)).cost.mean(1)
     rng = np.random.default_rng(11)
-    stock = np.maximum(np.floor(users * 0.6 / promotions * rng.uniform(0.3, 1.5, promotions)), 1)
-    resources = [Resource("budget", "cost", float(mean.mean() * users * (0.2 if not is_hard else 0.12)), np.ones(promotions))]
+    stock = np.maximum(np.floor(users * (0.35 if is_hard else 0.6) / promotions * rng.uniform(0.3, 1.5, promotions)), 1)
+    budget = mean * stock * rng.uniform(0.8, 1.2, promotions)
+    total = 0.95 * budget.sum() if is_hard else mean.mean() * users * 0.2
+    resources = [Resource("budget", "cost", float(total), np.ones(promotions))]
     for p, alone in enumerate(np.eye(promotions)):
         resources.append(Resource(f"inventory:p{p}", "count", float(stock[p]), alone))
         if is_hard:
-            resources.append(Resource(f"budget:p{p}", "cost", float(mean[p] * stock[p] * rng.uniform(0.5, 1.1)), alone))
+            resources.append(Resource(f"budget:p{p}", "cost", float(budget[p]), alone))
     return Problem(tuple(f"p{p}" for p in range(promotions)), tuple(resources))
 
 

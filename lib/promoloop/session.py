@@ -66,13 +66,12 @@ def _local(settings: Settings) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
-        # else 64 MB for every sort and aggregate of every small task: hundreds of full collections. Two MiB with its header, not beside it:
-        # else every page takes two of G1's regions, and half of the heap is lost
-        "spark.buffer.pageSize": "2097136b",
+        "spark.buffer.pageSize": "2m",  # else 64 MB for every sort and aggregate of every small task: hundreds of full collections
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # what is kept is read a few times: packing costs more than it saves
         # the same query is compiled once a session, not anew each time a hundred others came between (the default keeps 100 classes)
         "spark.sql.codegen.cache.maxEntries": "2000",
-        "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=512m",  # room for what those become once they are hot
+        # room for what those become once they are hot; regions of several pages each, or a page takes two of its own, half of them empty
+        "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=512m -XX:G1HeapRegionSize=8m",
         # plans of models are megabytes of text, written anew at every stage of every query, and kept for a page nobody opens
         "spark.sql.maxPlanStringLength": "4000",
         "spark.sql.ui.retainedExecutions": "20",
