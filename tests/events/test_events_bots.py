@@ -25,6 +25,7 @@ def found(spark: SparkSession, settings: Settings, gaps: list[float], **stated: 
 def test_regular_hasty_and_endless_viewers_are_bots_and_people_are_not(spark: SparkSession, settings: Settings) -> None:
     assert found(spark, settings, [30.0] * 80) == 1  # a clock
     assert found(spark, settings, [0.5 + (n % 3) for n in range(80)]) == 1  # no dwell
+    assert found(spark, settings, [4000.0, 5000.0, *[1.0] * 70, 6000.0, 3000.0]) == 1  # a burst on a day a person did something too
     assert found(spark, settings, [3.0 + (n % 7) for n in range(600)]) == 1  # more than a person looks at in an hour
     assert found(spark, settings, [5.0 + (n * 37) % 90 for n in range(80)]) == 0
     assert found(spark, settings, [30.0] * 20) == 0  # too few to say

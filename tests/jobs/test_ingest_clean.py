@@ -255,6 +255,19 @@ def test_continuous_ingestion_takes_files_as_they_arrive(spark: SparkSession, se
     assert ended == []
 
 
+def test_a_file_cut_short_is_named_and_a_whole_one_taken(spark: SparkSession, settings: Settings) -> None:
+    landing = Path(settings.paths.landing)
+    shop_files.write_shop(landing)
+    told = [{"event_id": f"e{n}"} for n in range(300)]
+    path = shop_files.write(landing, "events", *told)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"/part-0\.json\.gz cannot be read to its end: put a whole one in its place"):
+        ingest.run(spark, settings)
+    shop_files.write(landing, "events", *told)
+    ingest.run(spark, settings)
+    assert tables.read(spark, settings, tables.RAW_EVENTS).count() == 300
+
+
 def test_missing_source_is_one_clear_line(spark: SparkSession, settings: Settings) -> None:
     with pytest.raises(UserError, match="source shop: no folder"):
         ingest.run(spark, settings)

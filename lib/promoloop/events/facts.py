@@ -103,8 +103,8 @@ def bot_days(identified: DataFrame, settings: EventsSettings) -> DataFrame:
     """Days on which a user acts like a machine: user_id, occurred_on; key both.
 
     Of the days with at least `bot_min_events` events: more than `bot_events_per_hour` an hour over the time they span, or gaps
-    between events that hardly vary (deviation under `bot_regularity` of their mean), or a mean gap under `bot_dwell_seconds`. The lines of
-    an order are bought at one moment, so a purchase counts once an order.
+    between events that hardly vary (deviation under `bot_regularity` of their mean), or half of the gaps under `bot_dwell_seconds` (so a
+    burst is seen among all else the user did that day). The lines of an order are bought at one moment: a purchase counts once an order.
     """
     day = ("user_id", "occurred_on")
     moments = identified.where(F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull())
@@ -119,10 +119,16 @@ def bot_days(identified: DataFrame, settings: EventsSettings) -> DataFrame:
         .agg(F.min("occurred_at").alias("occurred_at"))
         .withColumn("_gap", gap / 1e6)
         .groupBy(*day)
-        .agg(F.count("*").alias("_events"), F.sum("_gap").alias("_span"), F.avg("_gap").alias("_mean"), F.stddev("_gap").alias("_spread"))
+        .agg(
+            F.count("*").alias("_events"),
+            F.sum("_gap").alias("_span"),
+            F.avg("_gap").alias("_mean"),
+            F.stddev("_gap").alias("_spread"),
+            F.median("_gap").alias("_middle"),
+        )
     )
     is_fast = F.col("_events") > settings.bot_events_per_hour * F.greatest(F.col("_span") / 3600, F.lit(1.0))
     is_regular = F.col("_spread") < settings.bot_regularity * F.col("_mean")
-    has_no_dwell = F.col("_mean") < settings.bot_dwell_seconds
+    has_no_dwell = F.col("_middle") < settings.bot_dwell_seconds
     is_busy = F.col("_events") >= settings.bot_min_events
     return rhythm.where(is_busy & (is_fast | is_regular | has_no_dwell)).select(*day)

@@ -28,7 +28,7 @@ class EventsSettings(Section):
     bot_min_events: int = Field(ge=2, description="Fewest events of a user on a day from which the day is looked at for a bot")
     bot_events_per_hour: int = Field(ge=1, description="More events an hour than this are a bot's")
     bot_regularity: float = Field(ge=0, le=1, description="Gaps between events deviating less than this share of their mean are a bot's")
-    bot_dwell_seconds: float = Field(ge=0, description="A mean gap between events shorter than this is a bot's")
+    bot_dwell_seconds: float = Field(ge=0, description="Half of the gaps between a day's events shorter than this: a bot's")
 
 
 class PrivacySettings(Section):

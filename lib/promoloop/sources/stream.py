@@ -10,7 +10,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from promoloop.errors import UserError
 
-_UNREAD_FILE = re.compile(r"FAILED_READ_FILE[^\n]*?reading file (\S+?)[.\s]")
+_UNREAD_FILE = re.compile(r"FAILED_READ_FILE[^\n]*?reading file (\S+?)\.?(?:\s|$)")
 Handler = Callable[[DataFrame, int], None]
 
 
