@@ -7,7 +7,6 @@ sent twice, files in another order, an empty file) the events are exactly those 
 
 import argparse
 import gzip
-import importlib.util
 import json
 import random
 import re
@@ -23,21 +22,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from promoloop import session, tables
+from promoloop.cli import jobs
 from promoloop.errors import UserError
 from promoloop.settings import Settings, load
 
 Event = dict[str, Any]
 FIRST, ROWS, USERS, ITEMS = date(2026, 1, 1), 1500, 200, 50
-
-
-def job(name: str) -> Any:
-    """A job file as a module."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "jobs" / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"no job {name}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def day_of_events(number: int) -> list[Event]:
@@ -190,8 +180,8 @@ class Shop:
 
     def run(self) -> None:
         """Ingest and clean what has landed."""
-        job("ingest_events").run(self.spark, self.settings)
-        job("clean_events").run(self.spark, self.settings)
+        jobs.load("ingest_events")(self.spark, self.settings)
+        jobs.load("clean_events")(self.spark, self.settings)
 
     def is_caught(self, kind: Kind) -> bool:
         """Whether a fourth day spoilt this way ends as it must."""

@@ -7,31 +7,20 @@ that of the shorter one. Files are made by Spark: JSON lines, gz, one per 250,00
 """
 
 import argparse
-import importlib.util
 import json
 import shutil
 import tempfile
 import time
 from pathlib import Path
-from types import ModuleType
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promoloop import session, tables
+from promoloop.cli import jobs
 from promoloop.settings import Settings, load
 
 USERS, ITEMS, PER_FILE = 100_000, 5_000, 250_000
-
-
-def job(name: str) -> ModuleType:
-    """A job file as a module."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "jobs" / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"no job {name}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def say(figure: str, value: float, unit: str, size: str) -> None:
@@ -85,9 +74,9 @@ def settings_in(folder: Path) -> Settings:
 def timed(spark: SparkSession, settings: Settings) -> tuple[float, float]:
     """Seconds of ingest and of clean."""
     start = time.monotonic()
-    job("ingest_events").run(spark, settings)
+    jobs.load("ingest_events")(spark, settings)
     middle = time.monotonic()
-    job("clean_events").run(spark, settings)
+    jobs.load("clean_events")(spark, settings)
     return middle - start, time.monotonic() - middle
 
 

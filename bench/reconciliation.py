@@ -6,17 +6,16 @@ forbids the trouble, whether each was rejected with its reason.
 """
 
 import argparse
-import importlib.util
 import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promoloop import session, tables
+from promoloop import events, session, tables
+from promoloop.cli import jobs
 from promoloop.settings import Settings, load
 
 _FIELDS = "InvoiceNo string, StockCode string, Description string, Quantity string, InvoiceDate string, UnitPrice string, "
@@ -31,23 +30,13 @@ _TROUBLES: dict[str, tuple[str, str, str | None]] = {
 _TOO_SMALL = "double(UnitPrice) > 0 and round(double(UnitPrice), 2) = 0"  # money has two decimals here: not positive either
 
 
-def job(name: str) -> Any:
-    """A job file as a module."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "jobs" / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"no job {name}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def say(figure: str, value: float | str, **more: object) -> None:
     print(json.dumps({"bench": "reconciliation", "figure": figure, "value": value, "unit": "rows", "size": "online_retail", **more}))
 
 
 def judged(spark: SparkSession, settings: Settings) -> DataFrame:
     """raw_events with `verdict` and `reasons`; grain kept."""
-    raw = tables.read(spark, settings, tables.RAW_EVENTS).withColumn("record_id", F.xxhash64("batch_id", "source_file", "row_number"))
+    raw = events.add_identity(tables.read(spark, settings, tables.RAW_EVENTS))
     accepted = tables.read(spark, settings, tables.EVENTS).select("record_id", F.lit(True).alias("is_accepted"))
     rejected = tables.read(spark, settings, tables.EVENTS_REJECTED).select("source_file", "row_number", "reasons")
     verdict = F.when(F.col("is_accepted"), "accepted").when(F.col("reasons").isNotNull(), "rejected").otherwise("duplicate")
@@ -69,8 +58,8 @@ def main() -> None:
     settings = load(["local"], [*places, "events.max_rejected_share=1"])  # a quarter of the rows names no customer
     try:
         with session.opened(settings) as spark:
-            job("ingest_events").run(spark, settings)
-            outcome = job("clean_events").run(spark, settings)
+            jobs.load("ingest_events")(spark, settings)
+            outcome = jobs.load("clean_events")(spark, settings)
             rows = judged(spark, settings)
             files = spark.read.schema(_FIELDS).option("header", True).option("escape", '"').csv(f"{options.path}/*.csv").cache()
             for name, (in_files, in_table, reason) in _TROUBLES.items():

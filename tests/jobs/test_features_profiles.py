@@ -1,28 +1,15 @@
 """From events to profiles by the jobs themselves: every user is judged, and a second run changes nothing."""
 
-import importlib.util
-from types import ModuleType
-
 import pytest
+from job_files import job
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from behaviour_builder import busy_shop
 from places import settings_in
-from promoloop import home, profiles, registry, tables
+from promoloop import profiles, registry, tables
 from promoloop.errors import UserError
 from promoloop.settings import Settings
-
-
-def job(name: str) -> ModuleType:
-    """The job file, imported by its place."""
-    spec = importlib.util.spec_from_file_location(name, home.root() / "jobs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 STEPS = ("build_features", "train_profiles", "score_profiles")
 WRITTEN = (tables.USER_FEATURES, tables.ITEM_FEATURES, tables.USER_PROFILES)

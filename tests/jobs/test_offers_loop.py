@@ -1,33 +1,21 @@
 """score_offers, issue_offers and evaluate_promotions over tables: run twice, past and own campaigns, targeted ones."""
 
-import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from job_files import job
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import builders
 import randomised_shop
-from promoloop import home, tables
+from promoloop import tables
 from promoloop.settings import Settings
 
 RUN = "plan-2026-03-02"
-
-
-def job(name: str) -> ModuleType:
-    """The job file, imported by its place."""
-    spec = importlib.util.spec_from_file_location(name, home.root() / "jobs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 score_offers, issue_offers, evaluate_promotions = (job(name) for name in ("score_offers", "issue_offers", "evaluate_promotions"))
 

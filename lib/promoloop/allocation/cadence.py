@@ -14,14 +14,18 @@ from pyspark.sql import functions as F
 from promoloop.settings.plan import AllocationSettings
 
 
+def days_looked_back(own: AllocationSettings) -> int:
+    """How many days of what was sent cadence looks at; 0 where the settings ask nothing."""
+    windows = [days for days, most in ((7, own.most_in_7_days), (30, own.most_in_30_days)) if most is not None]
+    return max([0, *own.cool_down_days.values(), *windows])
+
+
 def recent(offers: DataFrame, promotions: DataFrame, as_of: date, own: AllocationSettings) -> DataFrame | None:
     """One row per user written to lately: user_id, `_sent_7`, `_sent_30`, `_resting` (forms); None where the settings ask nothing.
 
     `offers` are rows of the ledgers, those sent on or after `as_of` are ignored.
     """
-    days = max(
-        [0, *own.cool_down_days.values(), *(n for n, most in ((7, own.most_in_7_days), (30, own.most_in_30_days)) if most is not None)]
-    )
+    days = days_looked_back(own)
     if not days:
         return None
     ago = F.date_diff(F.lit(as_of), F.to_date("valid_from_at"))

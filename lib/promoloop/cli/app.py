@@ -112,7 +112,8 @@ def explain(
     settings = load_for(source_name, config, assignments)
     quick = lookup.without_spark(settings)
     if quick is not None:
-        Console().print(why.reasons(quick, settings, user, promotion, settings.report.currency))
+        with guarded(settings) as console:
+            console.print(why.reasons(quick, settings, user, promotion, settings.report.currency))
         return
     with opened(settings) as (console, spark):
         console.print(why.reasons(lookup.by_spark(spark, settings), settings, user, promotion, settings.report.currency))
@@ -255,12 +256,18 @@ def load_for(source_name: str, config: Sequence[str] | None, assignments: Sequen
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[tuple[Console, SparkSession]]:
-    """Yield a console for people and a session whose noise goes to `logs/spark.log` in the output folder."""
+    """Yield a console for people, as `guarded`, and a session."""
+    with guarded(settings) as console, session.opened(settings) as spark:
+        yield console, spark
+
+
+@contextmanager
+def guarded(settings: Settings) -> Iterator[Console]:
+    """Yield a console for people; noise, and the traceback of what breaks, goes to `logs/spark.log` in the output folder."""
     log = logs_folder(settings) / "spark.log"
     with consoles.noise_to(log) as console:
         try:
-            with session.opened(settings) as spark:
-                yield console, spark
+            yield console
         except (UserError, StepError, StepInterruptedError):
             raise
         except Exception as error:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pyarrow.compute as pc
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -23,11 +22,8 @@ def without_spark(settings: Settings) -> Lookup | None:
         path = tables.path_of(settings, table)
         if not DeltaTable.is_deltatable(str(path)):
             return []
-        wanted = None
-        for column, value in equal.items():
-            one = pc.field(column) == value
-            wanted = one if wanted is None else wanted & one
-        rows: list[dict[str, Any]] = DeltaTable(str(path)).to_pyarrow_dataset().to_table(filter=wanted).to_pylist()
+        wanted = [(column, "=", value) for column, value in equal.items()] or None
+        rows: list[dict[str, Any]] = DeltaTable(str(path)).to_pyarrow_table(filters=wanted).to_pylist(maps_as_pydicts="strict")
         return rows
 
     return None if tables.path_of(settings, tables.OFFER_SCORES) is None else found

@@ -40,7 +40,6 @@ def cards_of(lookup: Lookup, settings: Settings, user: str) -> list[Card]:
     described = lookup(tables.ALLOCATION_RESOURCES, run_id=settings.run.run_id)
     if not described:
         raise UserError(f"there is no plan of {settings.run.as_of}: run allocate_promotions first")
-    described = [{**row, **{name: dict(row[name] or ()) or None for name in ("by_promotion", "by_cell")}} for row in described]
     rows = lookup(tables.OFFER_SCORES, as_of_on=settings.run.as_of, user_id=user)
     offered = [(row["promotion_id"], worth(settings.allocation, row.__getitem__), row["expected_cost"]) for row in rows]
     return cards(described, offered, cell_of(described, rows[0])) if rows else []
@@ -49,7 +48,7 @@ def cards_of(lookup: Lookup, settings: Settings, user: str) -> list[Card]:
 def _cadence(lookup: Lookup, settings: Settings, user: str) -> str | None:
     """What cadence has to say of a user; None where it lets them have all they might."""
     own = settings.allocation
-    if not own.cool_down_days and own.most_in_7_days is None and own.most_in_30_days is None:
+    if not allocation.days_looked_back(own):
         return None
     ledgers = [row for table in (tables.PAST_OFFERS, tables.OFFERS) for row in lookup(table, user_id=user)]
     forms = {row["promotion_id"]: row["form"] for row in lookup(tables.PROMOTIONS)}

@@ -149,12 +149,15 @@ def _error(spreads: Mapping[str, Column]) -> Column:
 
 def _missed(variances: Mapping[str, Column], of: str) -> dict[str, Column]:
     """What is to be added to each arm's own variance, `of` telling whose kurtosis says how far it can be trusted."""
-    pooled, square, fourth = (
-        sum((F.col(f"n_{arm}") * value for arm, value in values.items()), F.lit(0.0)) / _users()
-        for values in (variances, *({arm: _central(of, arm, power) for arm in _ARMS} for power in (2, 4)))
-    )
+    pooled = _pooled(variances)
+    square, fourth = (_pooled({arm: _central(of, arm, power) for arm in _ARMS}) for power in (2, 4))
     kurtosis = F.coalesce(F.try_divide(fourth, square * square), F.lit(0.0))
     return {arm: F.greatest(pooled - own, F.lit(0.0)) * kurtosis / (kurtosis + F.col(f"n_{arm}")) for arm, own in variances.items()}
+
+
+def _pooled(values: Mapping[str, Column]) -> Column:
+    """The mean of the arms' values, by their users."""
+    return sum((F.col(f"n_{arm}") * value for arm, value in values.items()), F.lit(0.0)) / _users()
 
 
 def _central(of: str, arm: str, power: int) -> Column:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Row
@@ -14,7 +15,7 @@ from promoloop import expectations
 from promoloop.errors import UserError
 from promoloop.events import drift
 from promoloop.events.facts import CONTENT, made_id
-from promoloop.events.repeats import repeated_contents, repeated_ids
+from promoloop.events.repeats import Settle, repeated_contents, repeated_ids
 from promoloop.expectations import Rule
 
 REUSED = "event_id: used by another event"
@@ -30,24 +31,25 @@ def settled(judged: DataFrame, history_of: Callable[[list[date]], DataFrame], ha
     """
     kept = judged.persist(StorageLevel.MEMORY_AND_DISK)
     frames = [kept]
+    settle = partial(_small, frames=frames)
     try:
         days = [row["occurred_on"] for row in kept.where(F.size("reasons") == 0).select("occurred_on").distinct().collect()]
         history = history_of(sorted(days))
-        verdicts = _add_verdicts(kept, history, frames)
-        yield verdicts if has_own_ids else _drop_equal_contents(verdicts, history, frames)
+        verdicts = _add_verdicts(kept, history, settle)
+        yield verdicts if has_own_ids else _drop_equal_contents(verdicts, history, settle)
     finally:
         for frame in reversed(frames):
             frame.unpersist()
 
 
-def _add_verdicts(judged: DataFrame, history: DataFrame, frames: list[DataFrame]) -> DataFrame:
+def _add_verdicts(judged: DataFrame, history: DataFrame, settle: Settle) -> DataFrame:
     """Add `verdict` (accepted, rejected, duplicate); a record whose id an accepted one with other content has gets REUSED as reason.
 
     `judged`: records with reasons. `history`: events accepted before, of the same days. Same rows. A duplicate says what an
     accepted record says: the earliest received is accepted; copies of a rejected record are rejected like it.
     """
     sound = judged.where(F.size("reasons") == 0)
-    by_id = judged.join(repeated_ids(sound, history, lambda few: _small(few, frames)), "event_id", "left")
+    by_id = judged.join(repeated_ids(sound, history, settle), "event_id", "left")
     is_first = F.col("first_record_id").isNull() | (F.col("first_record_id") == F.col("record_id"))
     is_sound = F.size("reasons") == 0
     says_the_same = F.col("first_fingerprint") == F.col("fingerprint")
@@ -58,9 +60,9 @@ def _add_verdicts(judged: DataFrame, history: DataFrame, frames: list[DataFrame]
     return once.drop("first_record_id", "first_fingerprint")
 
 
-def _drop_equal_contents(once: DataFrame, history: DataFrame, frames: list[DataFrame]) -> DataFrame:
+def _drop_equal_contents(once: DataFrame, history: DataFrame, settle: Settle) -> DataFrame:
     """Call an accepted record duplicate where an accepted one received before says the same under another id. Same rows."""
-    contents = repeated_contents(once.where(F.col("verdict") == "accepted"), history, lambda few: _small(few, frames))
+    contents = repeated_contents(once.where(F.col("verdict") == "accepted"), history, settle)
     again = F.col("first_record_id").isNotNull() & (F.col("first_record_id") != F.col("record_id"))
     return (
         once.join(contents, ["occurred_on", "fingerprint"], "left")
