@@ -72,6 +72,9 @@ def _local(settings: Settings) -> SparkSession:
         "spark.sql.codegen.cache.maxEntries": "2000",
         # room for what those become once they are hot; regions of several pages each, or a page takes two of its own, half of them empty
         "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=512m -XX:G1HeapRegionSize=8m",
+        # a broadcast, of which every stage has one, begins with a block of this size: the default's 4 MB are an allocation that G1 answers
+        # with a collection of its own
+        "spark.broadcast.blockSize": "256k",
         # plans of models are megabytes of text, written anew at every stage of every query, and kept for a page nobody opens
         "spark.sql.maxPlanStringLength": "4000",
         "spark.sql.ui.retainedExecutions": "20",

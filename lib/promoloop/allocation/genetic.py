@@ -1,16 +1,16 @@
 """A genetic algorithm as an allocator, behind the same blocks, the same rounding and the same certificate as `scheme`.
 
-    genome      one gene g in [0, 0.99] per resource; its price is unit * g / (1 - g), unit = a typical value / a typical use
-    plan of it  every user takes what is best at those prices
-    fitness     value of that plan - sum over resources of fine * (use - capacity, where positive)
+    genome   one gene g in [0, 0.99] per resource; its price is unit * g / (1 - g), unit = a typical value / a typical use
+    fitness  - bound:  what every user's best choice at those prices is worth beyond them + prices · capacities
+
+No plan can be worth more than the bound at any prices (weak duality), and at the prices with the least bound the plan of best choices
+keeps the limits, all but its ties. So prices are bred for the least bound, which, unlike the value of a plan fined for its overuse, is
+convex: every step towards the best prices is a better genome. The passes over all users prove the gap by the way.
 
 A population is one pass with as many price vectors. It evolves on a sample that fits the driver, its capacities scaled down, then
-for a few passes on all users. The fittest are made whole by `rounding`, which breaks no limit. What the users' best choices are worth
-at any prices is a bound (weak duality), so the passes over all users prove the gap by the way; a last one asks at the duals of the
-finalists' rounding, which bound better: the gap is to be that of the plan.
+for a few passes on all users. The fittest are made whole by `rounding`, which breaks no limit; a last pass asks at the duals of that.
 
-Tournaments, simulated binary crossover, polynomial mutation: Deb and Agrawal 1995, by pymoo (Blank and Deb 2020). The fine is that of
-an exact penalty: dearer than any unit is worth within a plan, unless it is dearer than `_FINE` units.
+Tournaments, simulated binary crossover, polynomial mutation: Deb and Agrawal 1995, by pymoo (Blank and Deb 2020).
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,6 @@ from promoloop.allocation.scheme import Certificate, Solution, shortfalls
 from promoloop.errors import UserError
 
 _MOST_GENE = 0.99
-_FINE = 10.0  # units: what a resource's overuse costs a genome, per unit of it
 _NO_BAND = -1.0  # a margin nobody's is below: the pass sends nobody to the driver
 
 
@@ -59,15 +58,11 @@ class _Ground:
         """The prices that genes stand for."""
         return np.asarray(self.unit * genes / (1 - genes))
 
-    def judged(self, genes: Floats) -> tuple[Floats, Floats]:
-        """Fitness and dual bound of each genome (rows), from one pass."""
+    def bounds(self, genes: Floats) -> Floats:
+        """Dual bound of each genome (rows), from one pass."""
         priced = self.prices(genes)
         answers = self.scan.price(self.problem, [Question(prices, _NO_BAND) for prices in priced])
-        return np.array([self._fitness(a) for a in answers]), np.array(_bounds(answers, list(priced), self.problem))
-
-    def _fitness(self, answer: Answer) -> float:
-        over = np.maximum(answer.use.sum(0) - self.problem.right, 0.0)
-        return float(answer.value.sum() - _FINE * self.unit @ over)
+        return np.array(_bounds(answers, list(priced), self.problem))
 
 
 def solve(scan: Scan, problem: Problem, effort: Effort, evolution: Evolution, clock: Callable[[], float] = perf_counter) -> Solution:
@@ -102,7 +97,7 @@ def _bounds(answers: Sequence[Answer], prices: Sequence[Floats], problem: Proble
 
 
 class _Search(Search):  # type: ignore[misc]  # pymoo is untyped
-    """pymoo's view of a ground: it minimises; keeps the least bound seen."""
+    """pymoo's view of a ground; keeps the least bound seen."""
 
     def __init__(self, ground: _Ground) -> None:
         super().__init__(n_var=len(ground.unit), n_obj=1, xl=0.0, xu=_MOST_GENE)
@@ -110,15 +105,14 @@ class _Search(Search):  # type: ignore[misc]  # pymoo is untyped
         self.bound = np.inf
 
     def _evaluate(self, x: Floats, out: dict[str, Any], *_: object, **__: object) -> None:
-        fitness, bounds = self.ground.judged(x)
-        out["F"] = -fitness
-        self.bound = min(self.bound, float(bounds.min()))
+        out["F"] = self.ground.bounds(x)
+        self.bound = min(self.bound, float(out["F"].min()))
 
 
 def _bred(ground: _Ground, start: Floats | None, generations: int, evolution: Evolution) -> tuple[Floats, float]:
     """The last population, fittest first, and the least dual bound met; from `start`, or from scratch."""
     if not len(ground.unit):
-        return np.zeros((1, 0)), float(ground.judged(np.zeros((1, 0)))[1][0])
+        return np.zeros((1, 0)), float(ground.bounds(np.zeros((1, 0)))[0])
     search = _Search(ground)
     first = _first(len(ground.unit), evolution) if start is None else start
     breeder = GA(pop_size=evolution.population, sampling=first, eliminate_duplicates=True)

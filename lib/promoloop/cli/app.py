@@ -1,4 +1,7 @@
-"""The commands. Exit codes: 0 done, 1 a step broke, 2 a user's error, 130 interrupted."""
+"""The commands. Exit codes: 0 done, 1 a step broke, 2 a user's error, 130 interrupted.
+
+A command imports what it alone needs when it runs: a question about one user is answered before the plots could be loaded.
+"""
 
 import json
 import sys
@@ -12,7 +15,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from promoloop import home, session, sources
-from promoloop.cli import consoles, design, jobs, live, lookup, loop, playing, reporting, reproduce, source, status, summary, why
+from promoloop.cli import consoles, jobs, lookup, loop, why
 from promoloop.cli.run import StepError, StepInterruptedError, logs_folder, run_steps
 from promoloop.errors import UserError
 from promoloop.report import words
@@ -44,6 +47,8 @@ def run(
     assignments: Assignments = None,
 ) -> None:
     """Run the whole loop, or a part of it; ends with a summary and a report. Safe to repeat."""
+    from promoloop.cli import live, status
+
     settings = load_for(source_name, config, assignments)
     if step and (first or last or cycles > 1):
         raise UserError(f"step {step} alone takes no --from, --to or --cycles")
@@ -72,6 +77,8 @@ def show_status(
     assignments: Assignments = None,
 ) -> None:
     """Tables with their rows, versions and last writes, and the newest batches; or where each version came from."""
+    from promoloop.cli import status
+
     settings = load_for(source_name, config, assignments)
     with opened(settings) as (console, spark):
         if lineage:
@@ -95,6 +102,8 @@ def build_report(source_name: SourceName = "shop", config: Config = None, assign
 @app.command()
 def truth(config: Config = None, assignments: Assignments = None) -> None:
     """What the embedded shop knows: how well the best conceivable models could do, beside how well ours do."""
+    from promoloop.cli import reporting
+
     settings = load_for("shop", config, assignments)
     with opened(settings) as (console, spark):
         console.print(reporting.best_achievable(spark, settings))
@@ -129,6 +138,8 @@ def design_campaigns(
     assignments: Assignments = None,
 ) -> None:
     """Breed which promotions to run, how deep, for how long, on what budget; show the front and solve the chosen one in full."""
+    from promoloop.cli import design
+
     asked = {"generations": generations, "population": population, "choose": None if choose is None else json.dumps(choose)}
     named = [f"design.{name}={value}" for name, value in asked.items() if value is not None]
     settings = load_for(source_name, config, [*(assignments or []), *named])
@@ -144,6 +155,8 @@ def simulate_plan(
     assignments: Assignments = None,
 ) -> None:
     """Play the plan of run.as_of before it is issued: spend, redemptions, profit with intervals; chances to exceed a budget."""
+    from promoloop.cli import playing
+
     named = [] if replications is None else [f"simulation.replications={replications}"]
     settings = load_for(source_name, config, [*(assignments or []), *named])
     with opened(settings) as (console, spark):
@@ -200,6 +213,8 @@ def reproduce_run(
     assignments: Assignments = None,
 ) -> None:
     """Make a past plan again from the table versions it was made of, beside the tables, and compare every table's content hash."""
+    from promoloop.cli import reproduce
+
     settings = load_for(source_name, config, assignments)
     with opened(settings) as (console, spark):
         compared, is_same = reproduce.again(spark, settings, run_id, into)
@@ -214,6 +229,8 @@ def reproduce_run(
 @source_app.command("list")
 def list_sources() -> None:
     """Names of the logs that can be given to --source."""
+    from promoloop.cli import source
+
     consoles.console().print(source.known())
 
 
@@ -225,6 +242,8 @@ def check_source(
     assignments: Assignments = None,
 ) -> None:
     """Try a mapping on files without writing anything: mapped rows, fields left over, what does not parse."""
+    from promoloop.cli import source
+
     settings = load_for(mapping, config, assignments)
     with opened(settings) as (console, spark):
         console.print(source.checked(spark, settings, folder))
@@ -232,6 +251,8 @@ def check_source(
 
 def conclude(console: Console, spark: SparkSession, settings: Settings) -> None:
     """Sum up what the tables hold, for people and for machines."""
+    from promoloop.cli import reporting, summary
+
     found = reporting.facts(spark, settings)
     reporting.write_data_docs(spark, settings)  # the report links it
     report, figures = reporting.write_report(found, settings), reporting.write_figures(found, settings)

@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from promoloop.errors import UserError
 from promoloop.settings import Settings
-from promoloop.tables import lineage
+from promoloop.tables import commits, lineage
+from promoloop.tables.commits import Commit
 from promoloop.tables.table import Table
 
 _creating = Lock()
@@ -46,20 +47,15 @@ def _path(name: str) -> str:
 
 def exists(spark: SparkSession, settings: Settings, table: Table) -> bool:
     """Whether the table has been written yet."""
-    try:
-        spark.sql(f"DESCRIBE DETAIL {address(settings, table)}").collect()
-    except AnalysisException:
-        return False
-    return True
+    return _newest(spark, settings, table) is not None
 
 
 def read(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
     """The table, all rows. Raises UserError where it has not been written yet, naming the job that writes it."""
-    try:
-        version = _version(spark, settings, table)
-    except AnalysisException:
-        raise UserError(f"table {table.name} is missing under {settings.paths.tables}: run {table.written_by} first") from None
-    lineage.note_read(settings, table, version)
+    newest = _newest(spark, settings, table)
+    if newest is None:
+        raise UserError(f"table {table.name} is missing under {settings.paths.tables}: run {table.written_by} first")
+    lineage.note_read(settings, table, newest.version)
     return spark.table(address(settings, table))
 
 
@@ -264,17 +260,16 @@ def _write(rows: DataFrame, settings: Settings, table: Table, writer) -> int:  #
     return _rows_written(spark, settings, table, before)
 
 
+def _newest(spark: SparkSession, settings: Settings, table: Table) -> Commit | None:
+    return commits.newest(spark, address(settings, table), path_of(settings, table))
+
+
 def _version(spark: SparkSession, settings: Settings, table: Table) -> int:
-    row = spark.sql(f"DESCRIBE HISTORY {address(settings, table)} LIMIT 1").first()
-    return int(row["version"]) if row is not None else -1
+    newest = _newest(spark, settings, table)
+    return -1 if newest is None else newest.version
 
 
 def _rows_written(spark: SparkSession, settings: Settings, table: Table, before: int) -> int:
     """Rows the newest commit wrote, from Delta's own metrics; 0 where nothing was committed since version `before`."""
-    row = spark.sql(f"DESCRIBE HISTORY {address(settings, table)} LIMIT 1").first()
-    if row is None or row["version"] == before:
-        return 0
-    metrics = row["operationMetrics"] or {}
-    if "numTargetRowsInserted" in metrics:
-        return int(metrics["numTargetRowsInserted"]) + int(metrics.get("numTargetRowsUpdated", 0))
-    return int(metrics.get("numOutputRows", 0))
+    newest = _newest(spark, settings, table)
+    return 0 if newest is None or newest.version == before else newest.rows_written

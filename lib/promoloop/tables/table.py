@@ -1,6 +1,7 @@
 """What a table is."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from pyspark.sql import types as T
@@ -34,8 +35,7 @@ class Table:
     @property
     def schema(self) -> T.StructType:
         """The Spark schema; key columns are never null."""
-        fields = [T.StructField(c.name, T.DataType.fromDDL(c.type), self.is_nullable(c)) for c in self.columns]
-        return T.StructType(fields)
+        return T.StructType([T.StructField(c.name, _type(c.type), self.is_nullable(c)) for c in self.columns])
 
     @property
     def column_names(self) -> list[str]:
@@ -50,3 +50,9 @@ class Table:
 def required(name: str, type: str, meaning: str) -> Column:
     """A column that is never null."""
     return Column(name, type, meaning, is_nullable=False)
+
+
+@cache
+def _type(ddl: str) -> T.DataType:
+    """Parsed by the JVM, at some hundredths of a second a table: once is enough."""
+    return T.DataType.fromDDL(ddl)
