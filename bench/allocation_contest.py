@@ -8,6 +8,7 @@ import multiprocessing as mp
 import resource
 import time
 from collections.abc import Callable
+from queue import Empty
 from typing import Any
 
 import allocation_instance as instance
@@ -189,7 +190,7 @@ def monolith(solver: str) -> Callable[[Block, Problem, float], tuple[Plan, float
 def genetic(block: Block, problem: Problem, seconds: float) -> tuple[Plan, float]:
     """The library's genetic allocator: prices bred on a sample, made whole by its rounding; its own bound."""
     solution = breeding.solve(LocalScan((block,), _PARTS), problem, Effort(), breeding.Evolution(seed=1))
-    return option_of(block, problem, solution.decision, _PARTS, 0), solution.certificate.bound
+    return option_of(block, problem, solution.decision, _PARTS, 0)[0], solution.certificate.bound
 
 
 METHODS: dict[str, Callable[[Block, Problem, float], tuple[Plan, float]]] = {
@@ -218,6 +219,19 @@ def _alone(name: str, problem: Problem, users: int, promotions: int, seconds: fl
     )
 
 
+def _answer(queue: Any, process: Any, seconds: float) -> dict[str, Any] | None:
+    """What the process puts into the queue; None where it ends without, or takes longer than `seconds`."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        is_over = not process.is_alive()
+        try:
+            return queue.get(timeout=1)
+        except Empty:
+            if is_over:
+                return None
+    return None
+
+
 def run(say: Callable[..., None], problem: Problem, users: int, promotions: int, seconds: float, own: tuple[float, float, float]) -> None:
     """One row a method, each in a process of its own; gaps are to the best bound of all (ours)."""
     value, bound, took = own
@@ -230,10 +244,7 @@ def run(say: Callable[..., None], problem: Problem, users: int, promotions: int,
         queue = context.Queue()
         process = context.Process(target=_alone, args=(name, problem, users, promotions, seconds, queue))
         process.start()
-        try:
-            row = queue.get(timeout=seconds * 1.5 + 60)
-        except Exception:
-            row = {"method": name, "failed": f"nothing after {seconds * 1.5 + 60:.0f} s"}
+        row = _answer(queue, process, seconds * 1.5 + 60) or {"method": name, "failed": "broke, or nothing in time"}
         process.kill()
         process.join()
         if "objective" in row:

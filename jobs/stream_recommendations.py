@@ -17,24 +17,24 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     events, users, items = (tables.read(spark, settings, table) for table in (tables.EVENTS, tables.USERS, tables.ITEMS))
     document, version = registry.load_document(settings, model.NAME, model.TRAINED_BY)
     learned, written = Model.from_document(document), []
-    strengths = interactions.per_user_item(events, as_of, own).cache()
+    past = realtime.Past(as_of, interactions.sums(events, as_of, own).persist())
     vectors = content.per_item(items, own.content_width)
-    _, goods = training.serving_side(Shop(events, users, items), strengths, vectors, learned, own)
+    _, goods = training.serving_side(Shop(events, users, items), interactions.settled(past.sums), vectors, learned, own)
     judge, seed = ranker.from_document(learned.ranker), settings.run.seed + as_of.toordinal()
-    strengths.unpersist()
 
     def follow(arrived: DataFrame, take: int) -> None:
         day = realtime.day_after(arrived)
         if day is not None and day > as_of:
             now, people, stock = (tables.read(spark, settings, table) for table in (tables.EVENTS, tables.USERS, tables.ITEMS))
             whom = people.join(F.broadcast(realtime.touched(arrived, as_of)), "user_id", "left_semi").cache()
-            lists = realtime.refresh(whom, now, stock, day, goods, judge, own, seed)
+            lists = realtime.refresh(whom, past, now, stock, day, goods, judge, own, seed)
             rows = realtime.every_rank(lists, whom, own.list_size).withColumn("as_of_on", F.lit(as_of))
             written.append(tables.merge(rows, settings, tables.ITEM_RECOMMENDATIONS, gone="is_gone"))
             whom.unpersist()
 
     arriving = tables.read_stream(spark, settings, tables.EVENTS)
     sources.take(arriving, tables.checkpoint(settings, "stream_recommendations"), follow, own.stream_every_seconds or None).wait()
+    past.sums.unpersist()
     return Outcome(rows_out=sum(written), figures={"recommender_version": version})
 
 

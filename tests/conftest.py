@@ -20,6 +20,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with session.opened(settings_in(tmp_path_factory.mktemp("session"))) as opened:
+        # whole stages are compiled as ever; the small projections around them, written anew in every task, are a tenth of the suite's time
+        opened.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         yield opened
 
 

@@ -83,6 +83,33 @@ def test_strength_weighs_kinds_decays_and_returns_take_away(spark: SparkSession,
     assert found["loved"].strength == pytest.approx(4 * day)
 
 
+def test_what_is_summed_up_before_a_day_and_added_to_later_is_as_if_summed_up_at_once(
+    spark: SparkSession, own: RecommendersSettings
+) -> None:
+    split, day = date(2026, 2, 20), date(2026, 3, 3)
+    events = spark.createDataFrame(
+        [
+            ("u", "both", "purchase", date(2026, 1, 31), 1, None),
+            ("u", "both", "view", split, None, None),
+            ("u", "before", "purchase", date(2026, 2, 19), 2, None),
+            ("u", "after", "review", date(2026, 3, 2), None, 4),
+            ("u", "back", "purchase", date(2026, 2, 19), 1, None),  # returned after the split, and for more than it counted for by then
+            ("u", "back", "purchase", date(2026, 3, 1), -1, None),
+            ("v", "both", "purchase", date(2026, 3, 1), 1, None),
+        ],
+        "user_id string, item_id string, event_type string, occurred_on date, quantity int, rating int",
+    )
+    past = interactions.aged(interactions.sums(events, split, own), (day - split).days, own)
+    since = interactions.sums(events.where(F.col("occurred_on") >= F.lit(split)), day, own)
+    found, expected = (
+        {(row.user_id, row.item_id): row.asDict() for row in frame.collect()}
+        for frame in (interactions.settled(interactions.added(past, since)), interactions.per_user_item(events, day, own))
+    )
+    assert set(found) == set(expected) == {("u", "both"), ("u", "before"), ("u", "after"), ("v", "both")}
+    for key, row in expected.items():
+        assert found[key] == {**row, "strength": pytest.approx(row["strength"])}
+
+
 def test_folding_gives_the_user_factors_of_mllib(strengths: DataFrame, item_indexes: DataFrame, own: RecommendersSettings) -> None:
     users = indexing.per_id(strengths, "user_id")
     rated = strengths.join(item_indexes, "item_id").join(users, "user_id").withColumn("strength", F.col("strength").cast("float"))

@@ -23,6 +23,7 @@ from promoloop.errors import UserError
 
 _PARTS = 1000  # pieces that totals are split into, over all blocks
 _BLOCK = ("number", "value", "cost", "cell", "most")
+_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _PLANNED = "user_id string, promotion_id string, value double, cost double, reduced_value double, runner_up_id string, margin double"
 
 
@@ -93,7 +94,13 @@ class BlockScan:
                 for block in _blocks(batch, layout):
                     yield pa.RecordBatch.from_pydict({"number": pa.array([block.number], pa.int32()), "said": [pickle.dumps(ask(block))]})
 
-        said = self.packed.select(*_BLOCK).mapInArrow(asked, "number int, said binary").toArrow()
+        spark = self.packed.sparkSession
+        usual = spark.conf.get(_BATCH)
+        spark.conf.set(_BATCH, "1")  # a block is megabytes: one is computed while the next comes
+        try:
+            said = self.packed.select(*_BLOCK).mapInArrow(asked, "number int, said binary").toArrow()
+        finally:
+            spark.conf.set(_BATCH, usual)
         return [pickle.loads(one.as_buffer()) for one in said.sort_by("number")["said"]]
 
 

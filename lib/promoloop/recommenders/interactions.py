@@ -17,6 +17,11 @@ def per_user_item(events: DataFrame, as_of: date, settings: RecommendersSettings
     strength: Σ weight(kind) * 0.5^(age_days / half_life); count_purchases: purchases less returns, at least 0;
     days_since_purchase and days_since_first_purchase: null where never bought; kind: index in KINDS of the strongest evidence.
     """
+    return settled(sums(events, as_of, settings))
+
+
+def sums(events: DataFrame, as_of: date, settings: RecommendersSettings) -> DataFrame:
+    """The columns of `per_user_item` before they are `settled`, returns not yet balanced: rows that can be `aged` and `added`."""
     age_days = F.datediff(F.lit(as_of), "occurred_on")
     is_return = F.coalesce(F.col("quantity") < 0, F.lit(False))
     is_purchase = (F.col("event_type") == "purchase") & ~is_return
@@ -27,13 +32,39 @@ def per_user_item(events: DataFrame, as_of: date, settings: RecommendersSettings
         .groupBy("user_id", "item_id")
         .agg(
             F.sum(F.when(is_return, -decayed).otherwise(decayed)).alias("strength"),
-            F.greatest(F.sum(F.when(is_return, -1).when(is_purchase, 1).otherwise(0)), F.lit(0)).cast("int").alias("count_purchases"),
+            F.sum(F.when(is_return, -1).when(is_purchase, 1).otherwise(0)).cast("int").alias("count_purchases"),
             F.min(F.when(is_purchase, age_days)).alias("days_since_purchase"),
             F.max(F.when(is_purchase, age_days)).alias("days_since_first_purchase"),
             F.max(_kind()).alias("kind"),
         )
-        .where(F.col("strength") > 0)
     )
+
+
+def aged(known: DataFrame, days: int, settings: RecommendersSettings) -> DataFrame:
+    """Rows of `sums` as they are `days` later."""
+    later = {name: F.col(name) + F.lit(days) for name in ("days_since_purchase", "days_since_first_purchase")}
+    return known.withColumns({"strength": F.col("strength") * F.lit(0.5 ** (days / settings.half_life_days)), **later})
+
+
+def added(earlier: DataFrame, later: DataFrame) -> DataFrame:
+    """Rows of `sums`, as of one day, of two sets of events together."""
+    return (
+        earlier.unionByName(later)
+        .groupBy("user_id", "item_id")
+        .agg(
+            F.sum("strength").alias("strength"),
+            F.sum("count_purchases").cast("int").alias("count_purchases"),
+            F.min("days_since_purchase").alias("days_since_purchase"),
+            F.max("days_since_first_purchase").alias("days_since_first_purchase"),
+            F.max("kind").alias("kind"),
+        )
+    )
+
+
+def settled(summed: DataFrame) -> DataFrame:
+    """Rows of `per_user_item` from those of `sums`: what was sent back leaves nothing."""
+    bought = F.greatest(F.col("count_purchases"), F.lit(0))
+    return summed.where(F.col("strength") > 0).withColumn("count_purchases", bought)
 
 
 def histories(interactions: DataFrame, item_indexes: DataFrame, settings: RecommendersSettings) -> DataFrame:

@@ -1,10 +1,12 @@
 """Lists that follow what users do, within the micro-batch: touched users are folded in anew and ranked again; nobody else's list moves.
 
 A touched user's factors come in closed form from the whole history, old and new (`folding`), so a take that is repeated after a kill
-gives the same lists, and a missed one is made good by the next. Items keep the factors of the last training.
+gives the same lists, and a missed one is made good by the next. Items keep the factors of the last training. What users did before
+the day of the lists is summed up once (`Past`): a take reads the events since alone, however long the history. An event of an earlier
+day that arrives after that counts from the next start of the stream on.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import pyarrow.compute as pc
@@ -29,8 +31,17 @@ def day_after(arrived: DataFrame) -> date | None:
     return None if row is None or row["last"] is None else row["last"] + timedelta(days=1)
 
 
+@dataclass(frozen=True)
+class Past:
+    """What users did before `as_of`: rows of `interactions.sums` of that day."""
+
+    as_of: date
+    sums: DataFrame
+
+
 def refresh(
     touched: DataFrame,
+    past: Past,
     events: DataFrame,
     items: DataFrame,
     day: date,
@@ -39,12 +50,15 @@ def refresh(
     settings: RecommendersSettings,
     seed: int,
 ) -> DataFrame:
-    """Lists (`serving.SCHEMA`) of the `touched` users (rows of users) from all their `events` before `day`, with the stock `items` has now.
+    """Lists (`serving.SCHEMA`) of the `touched` users (rows of users) from their `past` and their `events` from then to `day`, with the
+    stock `items` has now.
 
     Items that came after `goods` was made wait for the next `goods`.
     """
     few = F.broadcast(touched.select("user_id"))
-    strengths = interactions.per_user_item(events.join(few, "user_id", "left_semi"), day, settings)
+    before = past.sums.join(few, "user_id", "left_semi").transform(interactions.aged, (day - past.as_of).days, settings)
+    recent = events.where(F.col("occurred_on") >= F.lit(past.as_of)).join(few, "user_id", "left_semi")
+    strengths = interactions.settled(interactions.added(before, interactions.sums(recent, day, settings)))
     histories = interactions.histories(strengths, catalogue.indexes_of(goods, items.sparkSession), settings)
     whom = serving.with_histories(touched, histories, settings.popularity_by)
     return serving.recommend(whom, with_stock(goods, items), judge, settings, seed)
