@@ -95,7 +95,7 @@ class BlockScan:
                     yield pa.RecordBatch.from_pydict({"number": pa.array([block.number], pa.int32()), "said": [pickle.dumps(ask(block))]})
 
         spark = self.packed.sparkSession
-        usual = spark.conf.get(_BATCH)
+        usual = str(spark.conf.get(_BATCH))
         spark.conf.set(_BATCH, "1")  # a block is megabytes: one is computed while the next comes
         try:
             said = self.packed.select(*_BLOCK).mapInArrow(asked, "number int, said binary").toArrow()
