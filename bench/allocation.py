@@ -1,11 +1,12 @@
 """The allocation, measured: an integer plan with its proof, on synthetic scores in packed blocks.
 
-    python bench/allocation.py [--users 100000] [--promotions 20] [--hard] [--contest] [--scaling] [--matching]
+    python bench/allocation.py [--users 100000] [--promotions 20] [--hard | --alike] [--contest] [--scaling] [--matching]
 
 gap, violations (by SQL over the plan's rows), passes, total_over_pass (solve and plan, over one pass at one price vector),
 pass_over_numpy (a pass over eight price vectors, times cores, over the same arithmetic in one thread of plain numpy),
 single_over_numpy (the same for one vector), driver_mib (growth of this process). --contest: one row a method on the same instance.
---scaling: time_exponent between a hundredth of --users and --users. --matching: many capped items instead (allocation_matching.py).
+--alike: every user the same, everything a tie. --scaling: time_exponent between a hundredth of --users and --users. --matching: many
+capped items instead (allocation_matching.py).
 """
 
 import argparse
@@ -87,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--promotions", type=int, default=20)
-    for flag in ("--hard", "--contest", "--scaling", "--matching"):
+    for flag in ("--hard", "--alike", "--contest", "--scaling", "--matching"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--seconds", type=float, default=600, help="time limit of each other method in the contest")
     parser.add_argument("--memory", default="3g", help="memory of Spark's driver")
@@ -101,8 +102,8 @@ def main() -> None:
         spark.sparkContext.addPyFile(str(Path(instance.__file__)))  # the workers make the blocks
         users, promotions, seconds = options.users, options.promotions, {}
         for count in [users // 100, users // 10, users] if options.scaling else [users]:
-            problem = instance.problem(count, promotions, options.hard)
-            scan = instance.scan(spark, count, promotions, Path(folder) / str(count))
+            problem = instance.problem(count, promotions, options.hard, options.alike)
+            scan = instance.scan(spark, count, promotions, Path(folder) / str(count), options.alike)
             pass_seconds(scan, problem, [np.zeros(len(problem.resources))])  # workers warm
             before = rss_mib()
             solution, took = ours(scan, problem, Effort(gap=1e-6))

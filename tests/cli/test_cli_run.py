@@ -99,6 +99,8 @@ def test_a_mapping_is_tried_on_files_without_writing(
         (("run", "--from", "clean_event"), "clean_event"),
         (("run", "clean_event"), "clean_event"),
         (("run", "--config", "claster"), "claster"),
+        (("why",), "--user"),
+        (("why", "u1", "--user", "u2"), "--user"),
     ],
 )
 def test_a_users_error_is_one_line_before_spark_starts(

@@ -111,21 +111,25 @@ def truth(config: Config = None, assignments: Assignments = None) -> None:
 
 @app.command("why")
 def explain(
-    user: Annotated[str, typer.Argument(help="Raw id, as the source names the user, or pseudonym.")],
+    user: Annotated[str | None, typer.Argument(help="Raw id, as the source names the user, or pseudonym.")] = None,
+    named: Annotated[str | None, typer.Option("--user", help="The same, as an option.")] = None,
     promotion: Annotated[str | None, typer.Option("--promotion", help="This one alone.")] = None,
     source_name: SourceName = "shop",
     config: Config = None,
     assignments: Assignments = None,
 ) -> None:
     """Say why a user gets what they get in the plan of run.as_of: value, what all that is scarce charges, the runner-up."""
+    asked = [one for one in (user, named) if one is not None]
+    if len(asked) != 1:
+        raise UserError("why: name one user, as an argument or by --user")
     settings = load_for(source_name, config, assignments)
     quick = lookup.without_spark(settings)
     if quick is not None:
         with guarded(settings) as console:
-            console.print(why.reasons(quick, settings, user, promotion, settings.report.currency))
+            console.print(why.reasons(quick, settings, asked[0], promotion, settings.report.currency))
         return
     with opened(settings) as (console, spark):
-        console.print(why.reasons(lookup.by_spark(spark, settings), settings, user, promotion, settings.report.currency))
+        console.print(why.reasons(lookup.by_spark(spark, settings), settings, asked[0], promotion, settings.report.currency))
 
 
 @app.command("design")
