@@ -29,14 +29,16 @@ def sums(events: DataFrame, as_of: date, settings: RecommendersSettings) -> Data
     return (
         events.where(F.col("event_type").isin(*KINDS, "review") & F.col("item_id").isNotNull() & F.col("user_id").isNotNull())
         .where(F.col("occurred_on") < F.lit(as_of))
-        .groupBy("user_id", "item_id")
-        .agg(
-            F.sum(F.when(is_return, -decayed).otherwise(decayed)).alias("strength"),
-            F.sum(F.when(is_return, -1).when(is_purchase, 1).otherwise(0)).cast("int").alias("count_purchases"),
-            F.min(F.when(is_purchase, age_days)).alias("days_since_purchase"),
-            F.max(F.when(is_purchase, age_days)).alias("days_since_first_purchase"),
-            F.max(_kind()).alias("kind"),
+        .select(
+            "user_id",
+            "item_id",
+            F.when(is_return, -decayed).otherwise(decayed).alias("strength"),
+            F.when(is_return, -1).when(is_purchase, 1).otherwise(0).alias("count_purchases"),
+            F.when(is_purchase, age_days).alias("days_since_purchase"),
+            F.when(is_purchase, age_days).alias("days_since_first_purchase"),
+            _kind().alias("kind"),
         )
+        .transform(_summed)
     )
 
 
@@ -48,17 +50,7 @@ def aged(known: DataFrame, days: int, settings: RecommendersSettings) -> DataFra
 
 def added(earlier: DataFrame, later: DataFrame) -> DataFrame:
     """Rows of `sums`, as of one day, of two sets of events together."""
-    return (
-        earlier.unionByName(later)
-        .groupBy("user_id", "item_id")
-        .agg(
-            F.sum("strength").alias("strength"),
-            F.sum("count_purchases").cast("int").alias("count_purchases"),
-            F.min("days_since_purchase").alias("days_since_purchase"),
-            F.max("days_since_first_purchase").alias("days_since_first_purchase"),
-            F.max("kind").alias("kind"),
-        )
-    )
+    return earlier.unionByName(later).transform(_summed)
 
 
 def settled(summed: DataFrame) -> DataFrame:
@@ -83,6 +75,17 @@ def histories(interactions: DataFrame, item_indexes: DataFrame, settings: Recomm
         interactions.join(F.broadcast(item_indexes), "item_id")
         .groupBy("user_id")
         .agg(F.slice(F.sort_array(F.collect_list(entry), asc=False), 1, settings.max_history).alias("history"))
+    )
+
+
+def _summed(parts: DataFrame) -> DataFrame:
+    """One row of `sums` per user and item from rows of its columns, of single events or of sums."""
+    return parts.groupBy("user_id", "item_id").agg(
+        F.sum("strength").alias("strength"),
+        F.sum("count_purchases").cast("int").alias("count_purchases"),
+        F.min("days_since_purchase").alias("days_since_purchase"),
+        F.max("days_since_first_purchase").alias("days_since_first_purchase"),
+        F.max("kind").alias("kind"),
     )
 
 

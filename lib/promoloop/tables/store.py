@@ -163,7 +163,8 @@ def merge(
     spark = rows.sparkSession
     create(spark, settings, table)
     stays = rows if gone is None else rows.where(~F.col(gone)).drop(gone)
-    if _version(spark, settings, table) == 0:  # created just now: there is nothing to merge with
+    before = _version(spark, settings, table)
+    if before == 0:  # created just now: there is nothing to merge with
         return _write(rows, settings, table, enforce(stays, table).write.format("delta").mode("append"))
     enforced = enforce(stays, table)  # also where a flag comes along: it sees to names and types
     merged = enforced if gone is None else rows.select(*table.column_names, gone)
@@ -174,7 +175,6 @@ def merge(
     update = "" if is_insert_only else f"WHEN MATCHED THEN UPDATE SET {', '.join(stated)} "
     insert = f"WHEN NOT MATCHED{'' if gone is None else f' AND NOT s.`{gone}`'} THEN INSERT *"
     try:
-        before = _version(spark, settings, table)
         spark.conf.set(_NOTE, lineage.note_for_commit(settings, table))
         spark.sql(f"MERGE INTO {address(settings, table)} t USING _merged s ON {on} {delete}{update}{insert}")
     finally:
