@@ -158,6 +158,14 @@ def test_several_offers_each_within_groups_and_cadence(spark: SparkSession, sett
     assert "u000" not in given
     assert len(given.get("u001", ())) <= 1
     assert "p1" not in given.get("u002", ())
+    quick = lookup.without_spark(settings)
+    assert quick is not None
+    for user, most in (("u000", 0), ("u001", 1), ("u005", 2)):
+        cards = why.under_cadence(why.cards_of(quick, settings, user), quick, settings, user)[0]
+        taken = [card.promotion_id for card in cards if card.promotion_id in given.get(user, ())]
+        assert taken == [card.promotion_id for card in cards if card.left > 1e-9][: len(taken)]  # but for exclusive groups, the best
+        assert max(card.left for card in cards) > 0 or not taken
+        assert any(card.cadence > 0 for card in cards) == (sum(card.reduced_value > 0 for card in cards) > most)
     out = spark.createDataFrame([(f"u{n:03}",) for n in range(_USERS)], "user_id string").where(arms.is_holdout(F.col("user_id"), 0.2))
     held = {row["user_id"] for row in out.collect()}
     assert 10 < len(held) < 40

@@ -4,9 +4,22 @@ maximise sum v[u,p] x[u,p]  subject to  sum_p x[u,p] <= m,  sum a[k,u,p] x[u,p] 
 """
 
 from promoloop.allocation.blocks import BlockScan
-from promoloop.allocation.cadence import applied, days_looked_back, recent, recent_of
+from promoloop.allocation.cadence import applied, days_looked_back, most_of, recent, recent_of
 from promoloop.allocation.effort import Effort
 from promoloop.allocation.planning import Plan, plan
 from promoloop.allocation.scheme import Certificate, Solution, solve
 
-__all__ = ["BlockScan", "Certificate", "Effort", "Plan", "Solution", "applied", "days_looked_back", "plan", "recent", "recent_of", "solve"]
+__all__ = [
+    "BlockScan",
+    "Certificate",
+    "Effort",
+    "Plan",
+    "Solution",
+    "applied",
+    "days_looked_back",
+    "most_of",
+    "plan",
+    "recent",
+    "recent_of",
+    "solve",
+]

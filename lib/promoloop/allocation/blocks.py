@@ -106,7 +106,7 @@ class BlockScan:
 
 def option_of(block: Block, problem: Problem, decision: Decision, parts: int, place: int) -> Array:
     """What each user of the block at `place` in the order of blocks gets: slots x users (-1: nothing)."""
-    option = choose(block, problem, decision.prices).option
+    option = choose(block.shaken(decision.temperature), problem, decision.prices).option
     option[:, np.isin(part_of(block.users, parts) + place * parts, decision.dropped)] = -1
     own = decision.number == block.number
     option[:, decision.row[own]] = decision.option[:, own]

@@ -50,6 +50,13 @@ def recent_of(offers: Iterable[Mapping[str, Any]], forms: Mapping[str, str], as_
     return counts | {"_resting": sorted({form for ago, form in past if form is not None and ago <= rests.get(form, 0)})}
 
 
+def most_of(lately: Mapping[str, Any], own: AllocationSettings) -> int:
+    """How many offers a user may get, by the user's row of `recent_of`: `most` of `applied`."""
+    asked = ((own.most_in_7_days, lately["_sent_7"]), (own.most_in_30_days, lately["_sent_30"]))
+    left = [most - int(sent) for most, sent in asked if most is not None]
+    return max(0, min(own.offers_per_user, *left)) if left else own.offers_per_user
+
+
 def applied(values: DataFrame, promotions: DataFrame, lately: DataFrame | None, own: AllocationSettings) -> DataFrame:
     """`values` (user_id, promotion_id, ...) with `most`, how many offers the user may get; without the pairs that cadence forbids."""
     if lately is None:

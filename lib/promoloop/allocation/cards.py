@@ -3,27 +3,34 @@
     reduced value[p] = value[p] - sum over resources k of price[k] * a[k, p]
 
 The user gets the promotion of the largest reduced value, nothing (0) among the choices; the few that a whole plan could not serve so
-are settled otherwise.
+are settled otherwise. Where cadence leaves a user fewer offers than others have, each offer is charged what the first one beyond them
+would be worth (the shadow price of the user's own limit), and a form at rest all that it would be worth.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Card:
-    """One promotion for one user: its value, expected cost (money), and what each scarce resource charges for it."""
+    """One promotion for one user: its value, expected cost (money), what each scarce resource charges for it, and what cadence does."""
 
     promotion_id: str
     value: float
     cost: float
     charges: Mapping[str, float]
+    cadence: float = 0.0
 
     @property
     def reduced_value(self) -> float:
-        """Value less all charges."""
+        """Value less what resources charge: that of the plan's table."""
         return self.value - sum(self.charges.values())
+
+    @property
+    def left(self) -> float:
+        """Reduced value less what cadence charges."""
+        return self.reduced_value - self.cadence
 
 
 def cell_of(described: Sequence[Mapping[str, Any]], user: Mapping[str, Any]) -> str:
@@ -49,3 +56,19 @@ def cards(described: Sequence[Mapping[str, Any]], offered: Sequence[tuple[str, f
                 charged[row["resource"]] = use * row["shadow_price"]
         made.append(Card(promotion_id, value, cost, charged))
     return sorted(made, key=lambda card: (-card.reduced_value, card.promotion_id))
+
+
+def with_cadence(made: Sequence[Card], group_of: Mapping[str, int], most: int | None, resting: Collection[str]) -> list[Card]:
+    """The cards of a user whom cadence leaves `most` offers (None: as many as anybody) and no promotion of `resting`, the best first.
+
+    `group_of`: the exclusive group of each promotion.
+    """
+    best: dict[int, float] = {}
+    for card in made:
+        if card.promotion_id not in resting:
+            group = group_of[card.promotion_id]
+            best[group] = max(best.get(group, 0.0), card.reduced_value)
+    ranked = sorted(best.values(), reverse=True)
+    price = ranked[most] if most is not None and most < len(ranked) else 0.0
+    charged = [replace(c, cadence=max(c.reduced_value, 0.0) if c.promotion_id in resting else price) for c in made]
+    return sorted(charged, key=lambda card: (-card.left, -card.reduced_value, card.promotion_id))

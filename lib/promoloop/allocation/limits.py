@@ -60,7 +60,7 @@ def problem_of(
         tuple(resources),
         tuple(cell_name(cell) for cell in cells) or ("all",),
         own.offers_per_user,
-        _exclusive(ordered, own.exclusive),
+        exclusive_groups(ordered, own.exclusive),
         tuple(minimums.tolist()) if minimums.any() else None,
     )
 
@@ -90,7 +90,7 @@ def _disparity(limit: Limit, cells: Sequence[Row], users_by_cell: Floats | None,
     return [Resource(f"{name}:most", "count", 0.0, every, over), Resource(f"{name}:least", "count", 0.0, every, under)]
 
 
-def _exclusive(promotions: Sequence[Mapping[str, Any]], groups: Sequence[Sequence[str]]) -> tuple[int, ...] | None:
+def exclusive_groups(promotions: Sequence[Mapping[str, Any]], groups: Sequence[Sequence[str]]) -> tuple[int, ...] | None:
     """A number for each promotion; those of one group share it. Raises UserError for a promotion in two groups."""
     if not groups:
         return None

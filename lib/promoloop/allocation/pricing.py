@@ -4,7 +4,7 @@ A block holds users side by side, promotion-major: row p of `value` and `cost` i
 that each step is a vector operation over users that stays in the processor's cache.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from promoloop.allocation import several
 from promoloop.allocation.problem import Floats, Problem
 
+_LUCK = 9  # the stream of draws
 _CHUNK = 8192  # users per step: the temporaries of one step stay in the L2 cache
 Array = npt.NDArray[Any]
 
@@ -21,7 +22,8 @@ Array = npt.NDArray[Any]
 class Block:
     """Users side by side; `value` is -inf where a user may not get the promotion (its cost is 0 there).
 
-    `most`: how many offers each user may get; None: as many as the problem allows.
+    `most`: how many offers each user may get; None: as many as the problem allows. `luck`: what users add to values when they choose,
+    and nothing else counts (`shaken`).
     """
 
     number: int
@@ -29,6 +31,7 @@ class Block:
     cost: Array
     cell: Array
     most: npt.NDArray[np.int8] | None = None
+    luck: Array | None = None
 
     @property
     def users(self) -> int:
@@ -44,12 +47,24 @@ class Block:
     def only(self, users: Any) -> "Block":
         """Some of the users: an index array or a slice."""
         most = None if self.most is None else self.most[users]
-        return Block(self.number, self.value[:, users], self.cost[:, users], self.cell[users], most)
+        luck = None if self.luck is None else self.luck[:, users]
+        return Block(self.number, self.value[:, users], self.cost[:, users], self.cell[users], most, luck)
+
+    def shaken(self, temperature: float) -> "Block":
+        """The block with luck of so many money units: each user then takes a promotion with the probability `dual.shares` says.
+
+        Luck is the difference of Gumbel's draws for the promotion and for nothing (Gumbel 1954; Luce 1959), seeded by the block's number.
+        """
+        if not temperature:
+            return self
+        drawn = np.random.default_rng([_LUCK, self.number + 1]).gumbel(size=(len(self.value) + 1, self.users))
+        return replace(self, luck=(temperature * (drawn[:-1] - drawn[-1])).astype(self.value.dtype))
 
     def reduced(self, problem: Problem, prices: Floats) -> Floats:
-        """Value less what `prices` charge, promotions x users, in doubles."""
+        """Value, and luck, less what `prices` charge, promotions x users, in doubles."""
         per_cost, per_count = problem.unit_prices(prices)
-        return np.asarray(self.value - per_cost[self.cell].T * self.cost - per_count[self.cell].T, dtype=np.float64)
+        value = self.value if self.luck is None else self.value + self.luck
+        return np.asarray(value - per_cost[self.cell].T * self.cost - per_count[self.cell].T, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,8 @@ def _choose_one(block: Block, unit_cost: Floats, unit_count: Floats) -> Choices:
         for p in range(promotions):
             np.multiply(block.cost[p, part], per_cost[0, p] if cell is None else per_cost[cell, p], out=reduced)
             np.subtract(block.value[p, part], reduced, out=reduced)
+            if block.luck is not None:
+                reduced += block.luck[p, part]
             reduced -= per_count[0, p] if cell is None else per_count[cell, p]
             np.copyto(option[part], p, where=reduced > best[part])
             np.minimum(best[part], reduced, out=low)

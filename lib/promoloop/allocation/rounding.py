@@ -23,7 +23,7 @@ _HAIR = 1e-12  # relative: sums of doubles differ in the 16th digit with their o
 @dataclass(frozen=True)
 class Decision:
     """An integer plan: users take what is best at `prices`, but those listed take `option` (slots x listed, -1: nothing), and the
-    users of dropped parts who are not listed take nothing.
+    users of dropped parts who are not listed take nothing. They choose with luck of so much `temperature` (`Block.shaken`).
     """
 
     prices: Floats
@@ -33,6 +33,7 @@ class Decision:
     row: Array
     option: Array
     dropped: Array
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ from promoloop.allocation.problem import Floats, Problem
 class Question:
     """Prices to try, and the margin up to which a user counts as undecided at them and is sent to the driver.
 
-    `share` of a block's users are sent at the most: where all are tied, the driver sees a part of them.
+    `share` of a block's users are sent at the most: where all are tied, the driver sees a part of them. `temperature`: users choose
+    with luck of so many money units (`Block.shaken`).
     """
 
     prices: Floats
     margin: float
     share: float = 1.0
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,15 @@ class Band:
 class Answer:
     """What all users do at the prices of a question.
 
-    `surplus` is that of all users; `value` and `use` (signed) are those of the decided users, one row per part of a block,
-    parts in order of block and place; the undecided are listed in `band`.
+    `surplus` is that of all users without luck; `value` and `use` (signed) are those of the decided users, one row per part of a
+    block, parts in order of block and place; the undecided are listed in `band`, but for a `crowd` of so many too many to send.
     """
 
     surplus: float
     value: Floats
     use: Floats
     band: Band
+    crowd: int = 0
 
 
 class Scan(Protocol):
@@ -75,13 +78,19 @@ def part_of(users: int, parts: int) -> Array:
 
 def answer(block: Block, problem: Problem, question: Question, parts: int) -> Answer:
     """One block's share of the answer to `question`."""
-    choices = choose(block, problem, question.prices)
     part = part_of(block.users, parts)
+    choices = choose(block, problem, question.prices)
     everyone = total(block, choices.option, problem, question.prices, part, parts)
+    surplus = everyone.surplus
+    if question.temperature:
+        block = block.shaken(question.temperature)
+        choices = choose(block, problem, question.prices)
+        everyone = total(block, choices.option, problem, question.prices, part, parts)
     margin = choices.margin
     open_users = np.nonzero(margin <= question.margin)[0]
     most = int(np.ceil(question.share * block.users))
-    if len(open_users) > most:
+    crowd = max(0, len(open_users) - most)
+    if crowd:
         open_users = np.sort(open_users[np.argsort(margin[open_users], kind="stable")[:most]])
     if len(open_users):
         option = choices.option.copy()
@@ -95,7 +104,7 @@ def answer(block: Block, problem: Problem, question: Question, parts: int) -> An
         part[open_users],
         block.only(open_users),
     )
-    return Answer(everyone.surplus, decided.value, problem.use(decided.cost, decided.count), band)
+    return Answer(surplus, decided.value, problem.use(decided.cost, decided.count), band, crowd)
 
 
 def join(answers: Sequence[Answer]) -> Answer:
@@ -109,7 +118,8 @@ def join(answers: Sequence[Answer]) -> Answer:
         stack([b.block for b in bands]),
     )
     surplus = float(np.sum([one.surplus for one in answers]))
-    return Answer(surplus, np.concatenate([one.value for one in answers]), np.concatenate([one.use for one in answers]), band)
+    value, use = np.concatenate([one.value for one in answers]), np.concatenate([one.use for one in answers])
+    return Answer(surplus, value, use, band, sum(one.crowd for one in answers))
 
 
 @dataclass(frozen=True)
@@ -134,18 +144,26 @@ class LocalScan:
         return stack([head(block, share) for block in self.blocks])
 
 
+def margin_below(sample: Block, problem: Problem, prices: Floats, users: int, wanted: int) -> float:
+    """The margin that about `wanted` of all users lie below, as the sample shows it."""
+    if users <= wanted:
+        return float("inf")
+    return max(float(np.quantile(choose(sample, problem, prices).margin, wanted / users)), 1e-7)
+
+
 def head(block: Block, share: float) -> Block:
     """The first users of a block, at least a `share` of them."""
     return block.only(slice(0, min(block.users, int(np.ceil(block.users * share)))))
 
 
 def stack(blocks: Sequence[Block]) -> Block:
-    """Blocks side by side as one; all of them know how many offers a user may get, or none does."""
-    most = [b.most for b in blocks if b.most is not None]
+    """Blocks side by side as one; all of them know how many offers a user may get, or none does; so with luck."""
+    most, luck = [b.most for b in blocks if b.most is not None], [b.luck for b in blocks if b.luck is not None]
     return Block(
         -1,
         np.concatenate([b.value for b in blocks], axis=1),
         np.concatenate([b.cost for b in blocks], axis=1),
         np.concatenate([b.cell for b in blocks]),
         np.concatenate(most) if most else None,
+        np.concatenate(luck, axis=1) if luck else None,
     )

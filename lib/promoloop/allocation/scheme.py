@@ -8,6 +8,7 @@
    undecided (each counting once) together with the rest of the sample (each standing for many), the right-hand sides shifted
    by what the pass showed the sample to be wrong by (Shamir, Srebro and Zhang 2014, DANE).
 4. Rounding (`rounding`): the master leaves at most one fractional user per binding resource.
+5. Where more users are tied than the driver can serve, chance tells them apart (`ties`).
 """
 
 from collections.abc import Callable
@@ -17,17 +18,18 @@ from typing import Protocol
 
 import numpy as np
 
-from promoloop.allocation import dual
+from promoloop.allocation import dual, ties
 from promoloop.allocation.effort import Effort
-from promoloop.allocation.pricing import Block, choose, total
+from promoloop.allocation.pricing import choose, total
 from promoloop.allocation.problem import Floats, Problem
 from promoloop.allocation.rounding import Decision, round_plan
-from promoloop.allocation.scan import Answer, Question, Scan, stack
+from promoloop.allocation.scan import Answer, Question, Scan, margin_below, stack
 from promoloop.errors import UserError
 
 _PATIENCE = 3  # passes without progress after which the gap is what whole users leave, not what prices can mend
 _PROGRESS = 1e-7  # relative
 _CROWDED = 3  # times the users wanted, before a block sends only its most nearly tied
+_TIED = 1e-3  # relative gap that further prices do not close where more users are tied than are sent
 _SETTLED = 0.02  # share of the gap that better prices could still close; the rest is what whole users leave
 
 
@@ -67,6 +69,7 @@ class Progress:
     count_passes: int
     seconds: float
     is_done: bool = False
+    crowd: int = 0  # undecided users whom the last pass did not send
 
 
 class Remembers(Protocol):
@@ -95,16 +98,17 @@ def solve(
         before = Progress([prices], np.inf, None, [], 0, 0.0)
     candidates, bound, best, proven = before.candidates, before.bound, before.best, list(before.proven)
     passes, seconds, is_done = before.count_passes, before.seconds, before.is_done
-    missing: list[str] = []
+    crowd, missing = before.crowd, []
+    share = min(1.0, _CROWDED * effort.band_users / max(scan.users, 1))
     while passes < effort.max_passes and not is_done:
         started = clock()
-        share = min(1.0, _CROWDED * effort.band_users / max(scan.users, 1))
-        answers = scan.price(problem, [Question(p, _margin(sample, problem, p, scan.users, effort.band_users), share) for p in candidates])
+        margins = [margin_below(sample, problem, p, scan.users, effort.band_users) for p in candidates]
+        answers = scan.price(problem, [Question(p, margin, share) for p, margin in zip(candidates, margins, strict=True)])
         seconds += clock() - started
         passes += 1
         bounds = [a.surplus + float(p @ problem.right) for a, p in zip(answers, candidates, strict=True)]
         which = int(np.argmin(bounds))
-        answer, prices = answers[which], candidates[which]
+        answer, prices, crowd = answers[which], candidates[which], answers[which].crowd
         if bounds[which] < bound:
             bound = bounds[which]
         penalty = np.minimum(4 * prices + scale * dual.typical_prices(sample, problem), ceiling)
@@ -117,22 +121,20 @@ def solve(
             has_stalled = len(proven) > _PATIENCE and proven[-1 - _PATIENCE] - proven[-1] <= _PROGRESS * unit
             is_fractional = mixture.slack.max(initial=0.0) <= 1e-9 and bound - mixture.objective <= _SETTLED * proven[-1]
             is_done = proven[-1] <= effort.gap * unit or has_stalled or is_fractional
+        is_done = is_done or (crowd > 0 and (best is None or proven[-1] > _TIED * unit))
         missing = shortfalls(mixture.slack, problem)
         if not is_done and passes < effort.max_passes:
             feasible = [mixture.prices] if mixture.slack.max(initial=0.0) <= 1e-9 else []
             candidates = [*feasible, _shifted(standing, answer, problem, prices, ceiling, scale)]
         if memory is not None:
-            memory.save(Progress(candidates, bound, best, proven, passes, seconds, is_done))
+            memory.save(Progress(candidates, bound, best, proven, passes, seconds, is_done, crowd))
+    if crowd and (best is None or bound - best.objective > effort.gap * max(abs(bound), 1e-12)):
+        started = clock()
+        more = ties.broken(scan, problem, effort, standing, ties.Broken(best, bound, passes), share)
+        best, bound, passes, seconds = more.best, more.bound, more.count_passes, seconds + clock() - started
     if best is None:
         raise UserError("no plan meets every limit; the least that would have to give way: " + ", ".join(missing))
     return Solution(best, Certificate(best.objective, max(bound, best.objective), best.use, best.prices, passes, seconds / max(passes, 1)))
-
-
-def _margin(sample: Block, problem: Problem, prices: Floats, users: int, wanted: int) -> float:
-    """The margin that about `wanted` of all users lie below, as the sample shows it."""
-    if users <= wanted:
-        return float("inf")
-    return max(float(np.quantile(choose(sample, problem, prices).margin, wanted / users)), 1e-7)
 
 
 def _shifted(standing: dual.Sample, answer: Answer, problem: Problem, prices: Floats, ceiling: Floats, scale: float) -> Floats:

@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 
 from promoloop import allocation, privacy, tables
-from promoloop.allocation.cards import Card, cards, cell_of
+from promoloop.allocation.cards import Card, cards, cell_of, with_cadence
+from promoloop.allocation.limits import exclusive_groups
 from promoloop.allocation.values import worth
 from promoloop.cli.lookup import Lookup
 from promoloop.errors import UserError
@@ -26,9 +27,9 @@ def reasons(lookup: Lookup, settings: Settings, user: str, promotion: str | None
     found, run_id = cards_of(lookup, settings, name), settings.run.run_id
     given = sorted(str(row["promotion_id"]) for row in lookup(tables.ALLOCATIONS, run_id=run_id, user_id=name))
     arm = next((str(row["arm"]) for row in lookup(tables.OFFERS, run_id=run_id, user_id=name)), None)
-    cadence = _cadence(lookup, settings, name)
     if not found:
         raise UserError(f"user {user}: no promotion may be offered on {settings.run.as_of} (no consent, no channel, or unknown)")
+    found, cadence = under_cadence(found, lookup, settings, name)
     shown = [card for card in found if promotion in (None, card.promotion_id)]
     if not shown:
         raise UserError(f"user {user} may not get {promotion}; eligible: {', '.join(sorted(card.promotion_id for card in found))}")
@@ -45,13 +46,14 @@ def cards_of(lookup: Lookup, settings: Settings, user: str) -> list[Card]:
     return cards(described, offered, cell_of(described, rows[0])) if rows else []
 
 
-def _cadence(lookup: Lookup, settings: Settings, user: str) -> str | None:
-    """What cadence has to say of a user; None where it lets them have all they might."""
+def under_cadence(found: list[Card], lookup: Lookup, settings: Settings, user: str) -> tuple[list[Card], str | None]:
+    """The cards with what cadence charges, and what it has to say; None where it lets the user have all they might."""
     own = settings.allocation
     if not allocation.days_looked_back(own):
-        return None
+        return found, None
     ledgers = [row for table in (tables.PAST_OFFERS, tables.OFFERS) for row in lookup(table, user_id=user)]
-    forms = {row["promotion_id"]: row["form"] for row in lookup(tables.PROMOTIONS)}
+    promotions = sorted(lookup(tables.PROMOTIONS), key=lambda row: str(row["promotion_id"]))
+    forms = {str(row["promotion_id"]): str(row["form"]) for row in promotions}
     lately = allocation.recent_of(ledgers, forms, settings.run.as_of, own)
     said = [
         f"{sent} of at most {most} offers in {days} days were sent before"
@@ -59,19 +61,24 @@ def _cadence(lookup: Lookup, settings: Settings, user: str) -> str | None:
         if most is not None and most - sent < own.offers_per_user
     ]
     said += [f"{form} rests after its last offer" for form in lately["_resting"]]
-    return "; ".join(said) or None
+    groups = dict(zip(forms, exclusive_groups(promotions, own.exclusive) or range(len(forms)), strict=True))
+    left = allocation.most_of(lately, own)
+    resting = {promotion for promotion, form in forms.items() if form in lately["_resting"]}
+    return with_cadence(found, groups, left if left < own.offers_per_user else None, resting), "; ".join(said) or None
 
 
 def _grid(shown: list[Card], given: list[str], currency: str) -> Grid:
     grid = Grid(box=None, pad_edge=False, header_style="dim")
-    for heading in ("promotion", "worth", "expected cost", "charged", "left", "for", ""):
+    cadence = ("cadence",) if any(card.cadence for card in shown) else ()
+    for heading in ("promotion", "worth", "expected cost", "charged", *cadence, "left", "for", ""):
         is_text = heading in ("promotion", "for", "")
         grid.add_column(heading, justify="left" if is_text else "right", no_wrap=heading != "for", overflow="fold")
     for card in shown:
         charges = {name: charge for name, charge in card.charges.items() if abs(charge) >= _LEAST}
         said = ", ".join(f"{name} {_amount(charge, currency)}" for name, charge in charges.items())
-        amounts = (_amount(one, currency) for one in (card.value, card.cost, sum(card.charges.values()), card.reduced_value))
-        grid.add_row(card.promotion_id, *amounts, said, "planned" if card.promotion_id in given else "")
+        held = (card.cadence,) if cadence else ()
+        amounts = (card.value, card.cost, sum(card.charges.values()), *held, card.left)
+        grid.add_row(card.promotion_id, *(_amount(one, currency) for one in amounts), said, "planned" if card.promotion_id in given else "")
     return grid
 
 
@@ -92,14 +99,14 @@ def _sentences(found: list[Card], given: list[str], arm: str | None, cadence: st
     others = [card for card in found if card.promotion_id not in given]
     if not given:
         best = others[0]
-        left = f"no offer: the best, {best.promotion_id}, leaves {_amount(best.reduced_value, currency)}"
-        is_served = best.reduced_value <= 0 or arm == "explore" or cadence
-        return [*said, left + ("" if is_served else "; its limits were used up by others")]
-    runner_up, rival = (others[0].reduced_value, others[0].promotion_id) if others else (0.0, "no offer")
+        none = f"no offer: the best, {best.promotion_id}, leaves {_amount(best.left, currency)}"
+        is_served = best.left <= 0 or arm == "explore"
+        return [*said, none + ("" if is_served else "; its limits were used up by others")]
+    runner_up, rival = (others[0].left, others[0].promotion_id) if others else (0.0, "no offer")
     if runner_up < 0:
         runner_up, rival = 0.0, "no offer"
     for card in (card for card in found if card.promotion_id in given):
-        margin = card.reduced_value - runner_up
+        margin = card.left - runner_up
         if margin < 0:
             said.append(f"{rival} would leave {_amount(-margin, currency)} more, but somebody had to give way for all limits to hold")
         else:
