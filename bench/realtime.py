@@ -1,11 +1,13 @@
 """Lists that follow events: how good folding in is against training anew, and how fresh lists are under load with a kill in the middle.
 
-    python bench/realtime.py [--users N] [--rank 64] [--seconds 60] [--rate 200] [--only quality|freshness]
+    python bench/realtime.py [--users N] [--rank 64] [--seconds 60] [--rate 200] [--only quality|freshness] [--writer files|spark]
 
 foldin_over_retrain   completejourney: items trained up to a week before the holdout (its last 28 days), users folded in with that week's
                       events, against items trained with that week too; NDCG@10 by factors alone, over users with events in that week.
 freshness_p99_seconds a shop of 2,000 users and 1,000 items; events land `rate` a second, in a commit each second, while
-                      jobs/stream_recommendations.py runs as a process of its own, is killed (-9) midway and started again. Per event:
+                      jobs/stream_recommendations.py runs as a process of its own, is killed (-9) midway and started again. What lands is
+                      written to files before, and committed by hand, so that the stream has the cores; with `--writer spark` a session
+                      of Spark's appends it, on the same cores. Per event:
                       from the commit that landed it (its log file's time) to the take that has merged it (its file in the checkpoint).
                       Reported apart: over events that landed while the stream was up, and over all, the kill's outage and restart included.
 events_lost           events that no finished take covers, or whose user's list is not what all of the events give.
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -129,9 +132,43 @@ def events_of(numbers: DataFrame, day, batch: str) -> DataFrame:  # type: ignore
     return numbers.select([stated.get(column.name, F.lit(None)).cast(column.type).alias(column.name) for column in tables.EVENTS.columns])
 
 
-def freshness(spark: SparkSession, settings: Settings, overrides: list[str], seconds: int, rate: int) -> dict[str, object]:
+def second_of_events(spark: SparkSession, second: int, rate: int) -> DataFrame:
+    """What lands in one second."""
+    return events_of(spark.range(second * rate, (second + 1) * rate, 1, 1), F.lit(AS_OF).cast("date"), "now")
+
+
+def by_spark(spark: SparkSession, settings: Settings, seconds: int, rate: int) -> Callable[[int], object]:
+    """Lands the events of a second by Spark."""
+    return lambda second: tables.append_once(second_of_events(spark, second, rate), settings, tables.EVENTS, "bench", second + 1)
+
+
+def by_files(spark: SparkSession, settings: Settings, seconds: int, rate: int) -> Callable[[int], object]:
+    """Lands the events of a second by moving a file made before, and a commit as Delta's protocol has it (a blind append)."""
+    table, written = Path(settings.paths.tables) / "events", []
+    for second in range(seconds):
+        folder = table.with_name("landing") / str(second)
+        second_of_events(spark, second, rate).write.parquet(str(folder))
+        written.append(next(folder.glob("*.parquet")))
+
+    def land(second: int) -> None:
+        file = written[second].rename(table / f"second-{second}.parquet")
+        stated = {"path": file.name, "partitionValues": {}, "size": file.stat().st_size, "dataChange": True}
+        stated |= {"modificationTime": time.time_ns() // 10**6, "stats": json.dumps({"numRecords": rate})}
+        info = {"timestamp": time.time_ns() // 10**6, "operation": "WRITE", "isBlindAppend": True}
+        log = table / "_delta_log"
+        whole = log / "landing.tmp"
+        whole.write_text("".join(json.dumps(action) + "\n" for action in ({"commitInfo": info}, {"add": stated})))
+        whole.rename(log / f"{_version(log) + 1:020}.json")  # nobody else writes: no version is lost
+
+    return land
+
+
+def freshness(
+    spark: SparkSession, settings: Settings, overrides: list[str], seconds: int, rate: int, writer: Callable[..., Callable[[int], object]]
+) -> dict[str, object]:
     """Events land while the stream is up, is killed, and is up again."""
     small_shop(spark, settings)
+    land = writer(spark, settings, seconds, rate)
     events_log = Path(settings.paths.tables) / "events" / "_delta_log"
     checkpoint = Path(tables.checkpoint(settings, "stream_recommendations"))
     first, landed, outage = _version(events_log) + 1, {}, [0.0, 0.0]
@@ -140,8 +177,7 @@ def freshness(spark: SparkSession, settings: Settings, overrides: list[str], sec
         _wait_for(lambda: (checkpoint / "commits" / "0").exists(), stream)
         for second in range(seconds):
             begin = time.time()
-            numbers = spark.range(second * rate, (second + 1) * rate, 1, 1)
-            tables.append_once(events_of(numbers, F.lit(AS_OF).cast("date"), "now"), settings, tables.EVENTS, "bench", second + 1)
+            land(second)
             landed[first + second] = rate
             if second == seconds // 2:
                 os.killpg(stream.pid, signal.SIGKILL)
@@ -216,7 +252,7 @@ def _wrong(spark: SparkSession, settings: Settings, first: int) -> int:
     new = known.where(F.col("batch_id") == "now")
     judge, seed = ranker.from_document(learned.ranker), settings.run.seed + AS_OF.toordinal()
     whom, day = shop.users.join(realtime.touched(new, AS_OF), "user_id", "left_semi"), AS_OF + timedelta(days=1)
-    expected = realtime.refresh(whom, past, known, shop.items, day, goods, judge, own, seed)
+    expected = realtime.refresh(whom, past, known, shop.items, day, goods, judge, own, seed).where("NOT is_gone")
     lists = tables.read(spark, settings, tables.ITEM_RECOMMENDATIONS).select("user_id", "rank", "item_id")
     wrong = expected.select("user_id", "rank", "item_id").exceptAll(lists).select("user_id").distinct()
     return new.join(wrong, "user_id").count()
@@ -229,16 +265,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--only", choices=["quality", "freshness"])
+    parser.add_argument("--writer", choices=["files", "spark"], default="files")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         places = [f"paths.{name}={folder}/{name}" for name in ("tables", "vault", "landing", "checkpoints", "models", "out")]
         overrides = [*places, f"run.as_of={AS_OF.isoformat()}", "spark.driver_memory=2g"]
-        with session.opened(load(["local"], overrides)) as spark:
+        with session.opened(load(["local"], overrides), is_stream=options.only == "freshness") as spark:
             figures: dict[str, object] = {}
             if options.only != "freshness":
                 figures |= quality(spark, options.users, options.rank)
             if options.only != "quality":
-                figures |= freshness(spark, load(["local"], overrides), overrides, options.seconds, options.rate)
+                writer = by_files if options.writer == "files" else by_spark
+                figures |= freshness(spark, load(["local"], overrides), overrides, options.seconds, options.rate, writer)
             print(json.dumps(figures))
 
 

@@ -28,8 +28,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
             now, people, stock = (tables.read(spark, settings, table) for table in (tables.EVENTS, tables.USERS, tables.ITEMS))
             whom = people.join(F.broadcast(realtime.touched(arrived, as_of)), "user_id", "left_semi").cache()
             lists = realtime.refresh(whom, past, now, stock, day, goods, judge, own, seed)
-            rows = realtime.every_rank(lists, whom, own.list_size).withColumn("as_of_on", F.lit(as_of))
-            written.append(tables.merge(rows, settings, tables.ITEM_RECOMMENDATIONS, gone="is_gone"))
+            rows = lists.withColumn("as_of_on", F.lit(as_of))
+            written.append(tables.merge(rows, settings, tables.ITEM_RECOMMENDATIONS, gone="is_gone", day=as_of))
             whom.unpersist()
 
     arriving = tables.read_stream(spark, settings, tables.EVENTS)
@@ -39,4 +39,4 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
 
 if __name__ == "__main__":
-    launch.main(run)
+    launch.main(run, is_stream=True)

@@ -25,10 +25,10 @@ class Outcome:
 Job = Callable[[SparkSession, Settings], Outcome]
 
 
-def main(run: Job) -> None:
+def main(run: Job, is_stream: bool = False) -> None:
     """Run a job file as a program (spark-submit or python): `--config OVERLAY`, `--set section.key=value`, both repeatable.
 
-    Exit code 2 and one line on standard error for a user's error.
+    `is_stream`: it answers what comes in, take by take. Exit code 2 and one line on standard error for a user's error.
     """
     parser = argparse.ArgumentParser(description=run.__doc__)
     parser.add_argument("--config", action="append", default=[], metavar="OVERLAY")
@@ -36,7 +36,7 @@ def main(run: Job) -> None:
     options = parser.parse_args()
     try:
         settings = load(options.config, options.assignments)
-        with session.opened(settings) as spark:
+        with session.opened(settings, is_stream) as spark:
             print(run(spark, settings))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

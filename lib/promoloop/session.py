@@ -15,6 +15,8 @@ from promoloop.settings import Settings
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
 _JARS = ("delta-spark_4.1_2.13", "delta-storage")
+# takes are small, and planned anew each time: the second compiler would be busy for minutes, on the cores that they need
+_STREAM = " -XX:TieredStopAtLevel=1"
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -27,13 +29,16 @@ def jars_folder() -> Path:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[SparkSession]:
-    """Yield the active session, that of spark-submit, or a new local one; stop it at the end only if it was made here."""
+def opened(settings: Settings, is_stream: bool = False) -> Iterator[SparkSession]:
+    """Yield the active session, that of spark-submit, or a new local one; stop it at the end only if it was made here.
+
+    `is_stream`: a new local one is to answer soon, rather than to be fast at much data.
+    """
     active = SparkSession.getActiveSession()
     if active is not None:
         yield active
         return
-    spark = _submitted() if "PYSPARK_GATEWAY_PORT" in os.environ else _local(settings)
+    spark = _submitted() if "PYSPARK_GATEWAY_PORT" in os.environ else _local(settings, is_stream)
     try:
         yield spark
     finally:
@@ -47,7 +52,7 @@ def _submitted() -> SparkSession:
     return builder.config("spark.sql.execution.arrow.pyspark.enabled", "true").getOrCreate()
 
 
-def _local(settings: Settings) -> SparkSession:
+def _local(settings: Settings, is_stream: bool) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = sys.executable  # workers must run this python, or every Arrow function fails
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     jars = sorted(str(jar) for jar in jars_folder().glob("*.jar"))
@@ -71,7 +76,7 @@ def _local(settings: Settings) -> SparkSession:
         # the same query is compiled once a session, not anew each time a hundred others came between (the default keeps 100 classes)
         "spark.sql.codegen.cache.maxEntries": "2000",
         # room for what those become once they are hot; regions of several pages each, or a page takes two of its own, half of them empty
-        "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=512m -XX:G1HeapRegionSize=8m",
+        "spark.driver.extraJavaOptions": f"-XX:ReservedCodeCacheSize=512m -XX:G1HeapRegionSize=8m{_STREAM if is_stream else ''}",
         # a broadcast, of which every stage has one, begins with a block of this size: the default's 4 MB are an allocation that G1 answers
         # with a collection of its own
         "spark.broadcast.blockSize": "256k",

@@ -69,7 +69,7 @@ def lists(
 ) -> list[list[dict[str, object]]]:
     """Lists by user of histories given as entries {item, strength, purchases, days, kind}."""
     batch = block(*histories, cell=cell)
-    rows = serving._block(batch, goods, ranker.UNTRAINED, own).to_pylist()
+    rows = serving._block(batch, goods, ranker.UNTRAINED, own)[0].to_pylist()
     return [[row for row in rows if row["user_id"] == f"u{user}"] for user in range(len(histories))]
 
 
@@ -239,7 +239,7 @@ def test_examples_keep_all_taken_and_a_share_of_the_others(goods: Catalogue) -> 
 def test_judging_agrees_with_the_lists_served(goods: Catalogue) -> None:
     users = block(bought(20, 21), bought(30, 31)).append_column("taken", pa.array([[24, 25], [35]], pa.list_(pa.int32())))
     found = learning._judged(users, goods, {"plain": ranker.UNTRAINED}, settings()).to_pydict()
-    served = serving._block(users, goods, ranker.UNTRAINED, settings()).to_pylist()
+    served = serving._block(users, goods, ranker.UNTRAINED, settings())[0].to_pylist()
     for user, taken in (("u0", {"i24", "i25"}), ("u1", {"i35"})):
         gain = sum(1 / np.log2(row["rank"] + 1) for row in served if row["user_id"] == user and row["item_id"] in taken)
         ideal = sum(1 / np.log2(rank + 1) for rank in range(1, len(taken) + 1))

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promoloop.recommenders import catalogue, clusters, folding, nearest, realtime
+from promoloop.recommenders import catalogue, clusters, folding, nearest, realtime, serving
 from promoloop.recommenders.catalogue import unit
 from promoloop.recommenders.folding import Factors
 
@@ -118,11 +118,13 @@ def test_only_users_with_something_new_are_touched(spark: SparkSession) -> None:
     assert realtime.day_after(arrived.where("false")) is None
 
 
-def test_a_shorter_list_says_which_ranks_are_gone(spark: SparkSession) -> None:
-    lists = spark.createDataFrame([("a", 1, "i"), ("a", 2, "j"), ("b", 1, "i")], "user_id string, rank int, item_id string")
-    touched = spark.createDataFrame([("a",), ("b",), ("c",)], "user_id string")
-    found = realtime.every_rank(lists, touched, 3).where("is_gone").select("user_id", "rank").collect()
-    assert {tuple(row) for row in found} == {("a", 3), ("b", 2), ("b", 3), ("c", 1), ("c", 2), ("c", 3)}
+def test_ranks_that_a_list_does_not_reach_are_gone() -> None:
+    schema = pa.schema([("user_id", pa.string()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float64())])
+    gone = serving._unreached(schema, pa.array(["a", "b", "c"]), np.array([[5, 7, -1], [9, -1, -1], [-1, -1, -1]]))
+    assert gone.schema == schema
+    keys = zip(gone["user_id"].to_pylist(), gone["rank"].to_pylist(), strict=True)
+    assert list(keys) == [("a", 3), ("b", 2), ("b", 3), ("c", 1), ("c", 2), ("c", 3)]
+    assert gone["item_id"].null_count == gone["score"].null_count == 6
 
 
 def test_stock_and_indexes_are_by_item_whatever_came_and_went(spark: SparkSession) -> None:

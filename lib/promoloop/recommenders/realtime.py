@@ -50,8 +50,8 @@ def refresh(
     settings: RecommendersSettings,
     seed: int,
 ) -> DataFrame:
-    """Lists (`serving.SCHEMA`) of the `touched` users (rows of users) from their `past` and their `events` from then to `day`, with the
-    stock `items` has now.
+    """Lists (`serving.SCHEMA_OF_EVERY_RANK`) of the `touched` users (rows of users) from their `past` and their `events` from then to
+    `day`, with the stock `items` has now. A shorter list must not keep the end of the longer one it replaces: so every rank has a row.
 
     Items that came after `goods` was made wait for the next `goods`.
     """
@@ -61,15 +61,7 @@ def refresh(
     strengths = interactions.settled(interactions.added(before, interactions.sums(recent, day, settings)))
     histories = interactions.histories(strengths, catalogue.indexes_of(goods, items.sparkSession), settings)
     whom = serving.with_histories(touched, histories, settings.popularity_by)
-    return serving.recommend(whom, with_stock(goods, items), judge, settings, seed)
-
-
-def every_rank(lists: DataFrame, touched: DataFrame, list_size: int) -> DataFrame:
-    """`lists` with `is_gone` (false), and a row with is_gone for each rank that a touched user's list does not reach: a shorter list
-    must not keep the end of the longer one it replaces.
-    """
-    ranks = touched.select("user_id", F.explode(F.sequence(F.lit(1), F.lit(list_size))).alias("rank"))
-    return ranks.join(lists, ["user_id", "rank"], "left").withColumn("is_gone", F.col("item_id").isNull())
+    return serving.recommend(whom, with_stock(goods, items), judge, settings, seed, has_every_rank=True)
 
 
 def with_stock(goods: Catalogue, items: DataFrame) -> Catalogue:

@@ -15,6 +15,7 @@ from promoloop.recommenders.ranker import PARTS, Ranker
 from promoloop.settings.learning import RecommendersSettings
 
 SCHEMA = "user_id string, rank int, item_id string, score double, parts map<string,double>, reason string"
+SCHEMA_OF_EVERY_RANK = f"{SCHEMA}, is_gone boolean"
 
 
 def with_histories(users: DataFrame, histories: DataFrame, popularity_by: list[str]) -> DataFrame:
@@ -22,20 +23,26 @@ def with_histories(users: DataFrame, histories: DataFrame, popularity_by: list[s
     return users.select("user_id", cell(popularity_by).alias("cell")).join(histories, "user_id", "left")
 
 
-def recommend(users: DataFrame, catalogue: Catalogue, judge: Ranker, settings: RecommendersSettings, seed: int) -> DataFrame:
+def recommend(
+    users: DataFrame, catalogue: Catalogue, judge: Ranker, settings: RecommendersSettings, seed: int, has_every_rank: bool = False
+) -> DataFrame:
     """The list of each user of `users` (user_id, cell, history): one row per user and rank, in SCHEMA.
 
     Draws to explore are hashed from user and `seed`. Only one score matrix of a block of users lives at a time, bounded by `memory_mb`.
+    With `has_every_rank` the ranks that a list does not reach have rows too, of nulls, where `is_gone`.
     """
     rows = candidates.rows_at_once(catalogue, settings.memory_mb)
 
     def lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for start in range(0, batch.num_rows, rows):
-                yield _block(batch.slice(start, rows), catalogue, judge, settings)
+                listed, places = _block(batch.slice(start, rows), catalogue, judge, settings)
+                yield _told(listed, False) if has_every_rank else listed
+                if has_every_rank:
+                    yield _told(_unreached(listed.schema, batch.slice(start, rows).column("user_id"), places), True)
 
     hashed = users.select("user_id", "cell", "history", F.xxhash64("user_id", F.lit(seed)).alias("hash"))
-    return hashed.mapInArrow(lists, SCHEMA)
+    return hashed.mapInArrow(lists, SCHEMA_OF_EVERY_RANK if has_every_rank else SCHEMA)
 
 
 def cells(batch: pa.RecordBatch, catalogue: Catalogue) -> Integers:
@@ -45,7 +52,8 @@ def cells(batch: pa.RecordBatch, catalogue: Catalogue) -> Integers:
     return rows
 
 
-def _block(batch: pa.RecordBatch, catalogue: Catalogue, judge: Ranker, settings: RecommendersSettings) -> pa.RecordBatch:
+def _block(batch: pa.RecordBatch, catalogue: Catalogue, judge: Ranker, settings: RecommendersSettings) -> tuple[pa.RecordBatch, Integers]:
+    """Rows of SCHEMA, and the items behind them by user and place (-1: none)."""
     histories = arrays.flat(batch)
     proposed = candidates.propose(histories, cells(batch, catalogue), catalogue, settings)
     pairs, inputs = proposed.pairs, ranker.inputs(proposed, catalogue)
@@ -57,7 +65,7 @@ def _block(batch: pa.RecordBatch, catalogue: Catalogue, judge: Ranker, settings:
     chosen = items[users, places]
     at = np.searchsorted(pairs.users * len(catalogue) + pairs.items, users * len(catalogue) + chosen)
     parts = judge.parts(inputs[at])
-    return pa.record_batch(
+    listed = pa.record_batch(
         [
             batch.column("user_id").take(pa.array(users)),
             pa.array((places + 1).astype(np.int32)),
@@ -68,6 +76,18 @@ def _block(batch: pa.RecordBatch, catalogue: Catalogue, judge: Ranker, settings:
         ],
         names=["user_id", "rank", "item_id", "score", "parts", "reason"],
     )
+    return listed, items
+
+
+def _unreached(schema: pa.Schema, user_ids: pa.Array, items: Integers) -> pa.RecordBatch:
+    """A row of nulls for each place without an item."""
+    users, places = np.nonzero(items < 0)
+    keys = [user_ids.take(pa.array(users)), pa.array((places + 1).astype(np.int32))]
+    return pa.record_batch([*keys, *(pa.nulls(len(users), kind) for kind in schema.types[2:])], schema=schema)
+
+
+def _told(rows: pa.RecordBatch, is_gone: bool) -> pa.RecordBatch:
+    return rows.append_column("is_gone", pa.array(np.full(rows.num_rows, is_gone)))
 
 
 def _map(parts: dict[str, Floats]) -> pa.Array:

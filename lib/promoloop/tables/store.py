@@ -154,11 +154,13 @@ def merge(
     is_insert_only: bool = False,
     columns: Collection[str] | None = None,
     gone: str | None = None,
+    day: date | None = None,
 ) -> int:
     """Insert rows with a new key and update the others (unless `is_insert_only`); return rows inserted or updated.
 
     `rows` must hold each key once. `columns`: those that `rows` say anything of; an update leaves the others as they are. None: all.
     `gone`: a boolean column beside the table's, true where the row of that key is to be deleted instead, if there is one.
+    `day`: the as_of_on of all `rows`; files of other days are then not looked at.
     """
     spark = rows.sparkSession
     create(spark, settings, table)
@@ -169,7 +171,7 @@ def merge(
     enforced = enforce(stays, table)  # also where a flag comes along: it sees to names and types
     merged = enforced if gone is None else rows.select(*table.column_names, gone)
     merged.createOrReplaceTempView("_merged")
-    on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in table.key)
+    on = " AND ".join([*(f"t.`{name}` = s.`{name}`" for name in table.key), *([] if day is None else [f"t.as_of_on = DATE'{day}'"])])
     stated = [f"t.`{name}` = s.`{name}`" for name in table.column_names if columns is None or name in columns]
     delete = "" if gone is None else f"WHEN MATCHED AND s.`{gone}` THEN DELETE "
     update = "" if is_insert_only else f"WHEN MATCHED THEN UPDATE SET {', '.join(stated)} "
