@@ -10,7 +10,6 @@ capped items instead (allocation_matching.py).
 """
 
 import argparse
-import json
 import os
 import resource
 import tempfile
@@ -21,6 +20,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
 
 import allocation_contest
 import allocation_instance as instance
+import figures
 import numpy as np
 from pyspark.sql import functions as F
 
@@ -36,8 +36,8 @@ _UNITS = dict.fromkeys(("violations", "matching_violations", "passes", "matching
 }  # fmt: skip
 
 
-def say(name: str, value: object, **more: object) -> None:
-    print(json.dumps({"bench": "allocation", "figure": name, "value": value, "unit": _UNITS.get(name, "times"), **more}), flush=True)
+def say(name: str, value: object, size: object = None, **more: object) -> None:
+    figures.say("allocation", name, value, _UNITS.get(name, "times"), size, **more)
 
 
 def rss_mib() -> float:
@@ -111,13 +111,13 @@ def main() -> None:
             seconds[count] = took + writing
             proof, size = solution.certificate, {"users": count, "promotions": promotions, "resources": len(problem.resources)}
             binding = int((proof.prices > 1e-9).sum())
-            say("gap", (proof.bound - value) / proof.bound, objective=value, bound=proof.bound, binding=binding, **size)
-            say("violations", broken, **size)
-            say("passes", proof.count_passes, **size)
-            say("seconds", round(took + writing, 2), solve=round(took, 2), plan=round(writing, 2), **size)
+            say("gap", (proof.bound - value) / proof.bound, objective=value, bound=proof.bound, binding=binding, size=size)
+            say("violations", broken, size=size)
+            say("passes", proof.count_passes, size=size)
+            say("seconds", round(took + writing, 2), solve=round(took, 2), plan=round(writing, 2), size=size)
             single = pass_seconds(scan, problem, [proof.prices])
-            say("total_over_pass", round((took + writing) / single, 2), pass_seconds=round(single, 3), **size)
-            say("driver_mib", round(rss_mib() - before, 1), **size)
+            say("total_over_pass", round((took + writing) / single, 2), pass_seconds=round(single, 3), size=size)
+            say("driver_mib", round(rss_mib() - before, 1), size=size)
         cores = spark.sparkContext.defaultParallelism
         eight = [proof.prices * (1 + 0.01 * i) for i in range(8)]
         for name, prices in (("pass_over_numpy", eight), ("single_over_numpy", eight[:1])):

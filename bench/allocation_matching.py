@@ -37,7 +37,7 @@ def main(say: Callable[..., None]) -> None:
     matched = auction.match(pairs, ITEMS, CAP, GAP)
     took = time.perf_counter() - start
     taken = pairs.item[matched.pair[matched.pair >= 0]]
-    say("matching_gap", (matched.bound - matched.objective) / matched.bound, objective=matched.objective, bound=matched.bound, **size)
-    say("matching_violations", int((np.bincount(taken, minlength=ITEMS) > CAP).sum()), binding=int((matched.prices > 0).sum()), **size)
-    say("matching_passes", matched.count_passes, **size)
-    say("matching_seconds", round(took, 1), **size)
+    say("matching_gap", (matched.bound - matched.objective) / matched.bound, objective=matched.objective, bound=matched.bound, size=size)
+    say("matching_violations", int((np.bincount(taken, minlength=ITEMS) > CAP).sum()), binding=int((matched.prices > 0).sum()), size=size)
+    say("matching_passes", matched.count_passes, size=size)
+    say("matching_seconds", round(took, 1), size=size)

@@ -8,9 +8,9 @@ realised_over_promised; offers. Nothing is written to the tables.
 """
 
 import argparse
-import json
 import tempfile
 
+import figures
 from pyspark.sql import functions as F
 
 from promoloop import allocation, session, tables
@@ -36,14 +36,11 @@ def main() -> None:
                 realised = plan.join(truth, ["user_id", "promotion_id"]).agg(F.sum("expected_profit")).first()
                 assert promised is not None
                 assert realised is not None
-                figures = {"promised": promised[0] or 0.0, "realised": realised[0] or 0.0}
-                for name, value in figures.items():
-                    say(name, value, "money", caution, promised[1])
-                say("realised_over_promised", figures["realised"] / (figures["promised"] or 1.0), "times", caution, promised[1])
-
-
-def say(figure: str, value: float, unit: str, caution: float, offers: int) -> None:
-    print(json.dumps({"bench": "caution", "figure": figure, "value": round(value, 4), "unit": unit, "caution": caution, "size": offers}))
+                found = {"promised": promised[0] or 0.0, "realised": realised[0] or 0.0}
+                for name, value in found.items():
+                    figures.say("caution", name, value, "money", promised[1], caution=caution)
+                kept = found["realised"] / (found["promised"] or 1.0)
+                figures.say("caution", "realised_over_promised", kept, "times", promised[1], caution=caution)
 
 
 if __name__ == "__main__":

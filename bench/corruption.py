@@ -15,9 +15,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import figures
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -199,8 +201,7 @@ class Shop:
         return kind.stops is None and day.count() == day.select("event_id").distinct().count() == ROWS
 
 
-def say(figure: str, value: int, size: str) -> None:
-    print(json.dumps({"bench": "corruption", "figure": figure, "value": value, "unit": "count", "size": size}), flush=True)
+say = partial(figures.say, "corruption", unit="count")
 
 
 def main() -> None:
@@ -214,8 +215,8 @@ def main() -> None:
             shop = Shop(spark, folder)
             chosen = options.kind or list(KINDS)
             missed = [name for name in chosen if not shop.is_caught(KINDS[name])]
-            say("caught", len(chosen) - len(missed), f"{ROWS} records a day")
-            say("of", len(chosen), f"missed: {', '.join(missed) or 'none'}")
+            say("caught", len(chosen) - len(missed), size=f"{ROWS} records a day")
+            say("of", len(chosen), size=f"missed: {', '.join(missed) or 'none'}")
             shutil.rmtree(shop.work)
             shutil.copytree(shop.kept, shop.work)
             stops = 0
@@ -225,8 +226,8 @@ def main() -> None:
                     shop.run()
                 except UserError:
                     stops += 1
-            say("false_stops", stops, f"{ROWS} records a day")
-            say("clean_batches", options.clean, f"{ROWS} records a day")
+            say("false_stops", stops, size=f"{ROWS} records a day")
+            say("clean_batches", options.clean, size=f"{ROWS} records a day")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,12 +8,13 @@ the form of the embedded shop's export.
 """
 
 import argparse
-import json
 import shutil
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+import figures
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -24,8 +25,7 @@ from promoloop.settings import Settings, load
 USERS, ITEMS, PER_FILE = 100_000, 5_000, 250_000
 
 
-def say(figure: str, value: float, unit: str, size: str) -> None:
-    print(json.dumps({"bench": "ingest", "figure": figure, "value": round(value, 3), "unit": unit, "size": size}), flush=True)
+say = partial(figures.say, "ingest")
 
 
 def draw(stream: int, below: int) -> Column:

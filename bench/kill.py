@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -16,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import figures
 from pyspark.sql import SparkSession
 
 from promoloop import session, tables
@@ -99,8 +99,7 @@ def main() -> None:
                 print(f"{step} {number + 1} of {options.times}: killed after {moment:.1f} s and run again", file=sys.stderr, flush=True)
             expected, *found = hashes([calm, *tried], landing)
             same = sum(one == expected for one in found)
-            figure = {"bench": "kill", "figure": "identical_after_kill", "value": same, "unit": f"of {options.times}", "size": step}
-            print(json.dumps(figure), flush=True)
+            figures.say("kill", "identical_after_kill", same, f"of {options.times}", step)
             for folder in tried:
                 shutil.rmtree(folder, ignore_errors=True)
     finally:

@@ -27,6 +27,7 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import figures
 import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -199,7 +200,6 @@ def freshness(
     steady = [wait for version, wait in waits.items() if version not in kept_waiting]
     return {
         "events": len(landed) * rate,
-        "events_per_second": rate,
         "takes": len(done),
         "seconds_between_takes": round(float(np.median(np.diff(sorted(at for _, at in done)))), 2),
         "freshness_p50_seconds": round(float(np.percentile(steady, 50)), 2),
@@ -271,13 +271,15 @@ def main() -> None:
         places = [f"paths.{name}={folder}/{name}" for name in ("tables", "vault", "landing", "checkpoints", "models", "out")]
         overrides = [*places, f"run.as_of={AS_OF.isoformat()}", "spark.driver_memory=2g"]
         with session.opened(load(["local"], overrides), is_stream=options.only == "freshness") as spark:
-            figures: dict[str, object] = {}
             if options.only != "freshness":
-                figures |= quality(spark, options.users, options.rank)
+                found = quality(spark, options.users, options.rank)
+                figures.say("realtime", "foldin_over_retrain", found.pop("foldin_over_retrain"), "times", found.pop("users"), **found)
             if options.only != "quality":
                 writer = by_files if options.writer == "files" else by_spark
-                figures |= freshness(spark, load(["local"], overrides), overrides, options.seconds, options.rate, writer)
-            print(json.dumps(figures))
+                found = freshness(spark, load(["local"], overrides), overrides, options.seconds, options.rate, writer)
+                size = f"{found.pop('events')} events, {options.rate} a second, written by {options.writer}"
+                for name, value in found.items():
+                    figures.say("realtime", name, value, "s" if "seconds" in name else "count", size)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,17 @@ and our decayed strengths, and the better counts. Our `best` is the ranker that 
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterable
 from datetime import date, timedelta
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import figures
 import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
@@ -180,10 +181,8 @@ def measure(lists: DataFrame, relevant: DataFrame) -> dict[str, float]:
     return {"ndcg10": round(row["value"], 4), "low": round(row["low"], 4), "high": round(row["high"], 4)}
 
 
-def compare(
-    spark: SparkSession, settings: Settings, shop: Shop, known: pd.DataFrame, later: pd.DataFrame, day: date, seen: bool
-) -> dict[str, object]:
-    """NDCG@10 of every model, with the things a user bought before (`seen`) or without."""
+def compare(spark: SparkSession, settings: Settings, shop: Shop, known: pd.DataFrame, later: pd.DataFrame, day: date, seen: bool) -> None:
+    """Say NDCG@10 of every model, with the things a user bought before (`seen`) or without."""
     own = settings.recommenders.model_copy(update={} if seen else {"repeatable_from": 2.0})
     if not seen:
         later = later.merge(known[["user_id", "item_id"]].drop_duplicates(), how="left", indicator=True)
@@ -206,15 +205,14 @@ def compare(
         found[name] = measure(rows_of(spark, without_bought(rankings, None if seen else counts, len(people)), people, ids), relevant)
     library = {name: row["ndcg10"] for name, row in found.items() if name.startswith("implicit")}
     best_als = max(value for name, value in library.items() if "als" in name)
-    return {
-        "with_bought_before": seen,
-        "users": len(people),
-        "items": len(ids),
-        "models": found,
-        "our_rankers_on_earlier_holdout": trained.figures,
-        "als_over_implicit_als": round(found["ours_als"]["ndcg10"] / best_als, 4),
-        "best_over_best_of_implicit": round(found["ours_best"]["ndcg10"] / max(library.values()), 4),
-    }
+    size = {"users": len(people), "items": len(ids), "with_bought_before": seen}
+    say = partial(figures.say, "recommend", size=size)
+    for name, row in found.items():
+        say("ndcg10", row["ndcg10"], "share", model=name, low=row["low"], high=row["high"])
+    for name, value in trained.figures.items():
+        say(f"{name}_on_earlier_holdout", value, "share")
+    say("als_over_implicit_als", found["ours_als"]["ndcg10"] / best_als, "times")
+    say("best_over_best_of_implicit", found["ours_best"]["ndcg10"] / max(library.values()), "times")
 
 
 def als_lists(users: DataFrame, goods: Catalogue, own) -> DataFrame:  # type: ignore[no-untyped-def]
@@ -243,7 +241,7 @@ def main() -> None:
     with session.opened(settings) as spark:
         shop = shop_of(spark, known, users, items)
         for seen in {"seen": [True], "new": [False], None: [True, False]}[options.only]:
-            print(json.dumps(compare(spark, settings, shop, known, later, day, seen)), flush=True)
+            compare(spark, settings, shop, known, later, day, seen)
 
 
 if __name__ == "__main__":

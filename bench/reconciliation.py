@@ -6,11 +6,12 @@ forbids the trouble, whether each was rejected with its reason.
 """
 
 import argparse
-import json
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
+import figures
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -30,8 +31,7 @@ _TROUBLES: dict[str, tuple[str, str, str | None]] = {
 _TOO_SMALL = "double(UnitPrice) > 0 and round(double(UnitPrice), 2) = 0"  # money has two decimals here: not positive either
 
 
-def say(figure: str, value: float | str, **more: object) -> None:
-    print(json.dumps({"bench": "reconciliation", "figure": figure, "value": value, "unit": "rows", "size": "online_retail", **more}))
+say = partial(figures.say, "reconciliation", unit="rows", size="online_retail")
 
 
 def judged(spark: SparkSession, settings: Settings) -> DataFrame:

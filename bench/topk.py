@@ -8,16 +8,17 @@ product. peak_mb: the largest Python worker, which must not grow with the users.
 """
 
 import argparse
-import json
 import os
 import resource
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import figures
 import numpy as np
 import pyarrow as pa
 from pyspark.ml.recommendation import ALS, ALSModel
@@ -110,7 +111,8 @@ def main() -> None:
     parser.add_argument("--memory-mb", type=int, default=256)
     parser.add_argument("--only", choices=["ours"])
     options = parser.parse_args()
-    figures: dict[str, object] = {name: getattr(options, name) for name in ("users", "items", "rank", "k")}
+    size = {name: getattr(options, name) for name in ("users", "items", "rank", "k")}
+    say = partial(figures.say, "topk", size=size)
     with session.opened(load(["local"], ["spark.driver_memory=4g"])) as spark, tempfile.TemporaryDirectory() as folder:
         item_rows = random_factors(spark, options.items, options.rank, 1, 1).orderBy("id").cache()
         items = item_rows.toArrow()["features"].combine_chunks().flatten().to_numpy().reshape(-1, options.rank)
@@ -125,15 +127,15 @@ def main() -> None:
             run_to_nothing(model.recommendForUserSubset(model.userFactors.limit(10).select(F.col("id").alias("user")), options.k))
             seconds = sorted(run_to_nothing(ours) for _ in range(3))[1]
             their_seconds = run_to_nothing(theirs)
-            figures |= {"seconds": round(seconds, 2), "recommend_for_all_seconds": round(their_seconds, 2)}
-            figures["speedup_over_recommend_for_all"] = round(their_seconds / seconds, 2)
-            figures["differing_users"] = differing_users(ours, theirs.withColumnRenamed("user", "id"))
-            figures["identical"] = figures["differing_users"] == 0
+            say("seconds", seconds, "s", recommend_for_all=round(their_seconds, 2))
+            say("speedup_over_recommend_for_all", their_seconds / seconds, "times")
+            differing = differing_users(ours, theirs.withColumnRenamed("user", "id"))
+            say("identical", differing == 0, "truth", differing_users=differing)
         else:
             seconds, megabytes = peak_mb(nearest.per_user(named, items, options.k, options.memory_mb))
-            figures |= {"seconds": round(seconds, 2), "peak_mb": round(megabytes)}
-        figures["matmul_share"] = round(matmul_share(items, options.k), 3)
-    print(json.dumps(figures))
+            say("seconds", seconds, "s")
+            say("peak_mb", round(megabytes), "MiB")
+        say("matmul_share", matmul_share(items, options.k), "share")
 
 
 if __name__ == "__main__":

@@ -131,12 +131,11 @@ def create(spark: SparkSession, settings: Settings, table: Table) -> None:
 
 
 def _measured(table: Table) -> list[str]:
-    """Columns whose least and greatest values stand in Delta's log: those that files are told apart by, as measuring costs a write.
-
-    None tells of a person, as the log outlives what it tells of.
+    """Columns whose least and greatest values stand in Delta's log, as measuring costs a write: those that rows are clustered by, else keys
+    and times. None tells of a person, as the log outlives what it tells of.
     """
     times = [column.name for column in table.columns if column.type in ("date", "timestamp")]
-    chosen = [name for name in dict.fromkeys([*table.clustering, *table.key, *times]) if name not in _OF_PERSONS]
+    chosen = [name for name in table.clustering or dict.fromkeys([*table.key, *times]) if name not in _OF_PERSONS]
     return chosen or [column.name for column in table.columns if column.type == "string" and column.name not in _OF_PERSONS][:1]
 
 
