@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 import builders
 from promoloop import allocation, home, tables
 from promoloop.allocation.blocks import BlockScan
+from promoloop.allocation.reasons import add_reasons
 from promoloop.cli import lookup, why
 from promoloop.errors import UserError
 from promoloop.offers import arms
@@ -119,6 +120,16 @@ def test_a_card_adds_up_to_what_the_plan_says(spark: SparkSession, settings_with
     assert why.cards_of(quick, settings, "nobody") == []
     with pytest.raises(UserError, match=r"no plan of 2026-03-03: run allocate_promotions first"):
         why.cards_of(quick, settings.model_copy(update={"run": settings.run.model_copy(update={"as_of": date(2026, 3, 3)})}), "u000")
+
+
+def test_a_reason_says_who_is_ahead_and_who_had_to_give_way(spark: SparkSession) -> None:
+    rows = [(5.0, 3.0, "p2", 0.5), (5.0, 3.0, None, -0.001), (5.0, 3.0, "p2", -0.25)]
+    plan = spark.createDataFrame(rows, "value double, reduced_value double, runner_up_id string, margin double")
+    assert [row["reason"].split("; ")[1] for row in add_reasons(plan).collect()] == [
+        "ahead of promotion p2 by 0.50",
+        "ahead of no offer by 0.00",
+        "promotion p2 would leave 0.25 more, but not all may have it",
+    ]
 
 
 def _sent(user: str, promotion: str, days_ago: int, settings: Settings) -> dict[str, Any]:
