@@ -123,10 +123,10 @@ def main() -> None:
         for name, prices in (("pass_over_numpy", eight), ("single_over_numpy", eight[:1])):
             own = pass_seconds(scan, problem, prices)
             plain = numpy_seconds(problem, users, promotions, scan.layout.kind, prices)
-            say(name, round(own * cores / plain, 2), seconds=round(own, 3), numpy_seconds=round(plain, 3))
+            say(name, round(own * cores / plain, 2), size=size, seconds=round(own, 3), numpy_seconds=round(plain, 3))
         if options.scaling:
             exponent = np.log(seconds[users] / seconds[users // 100]) / np.log(users / (users // 100))
-            say("time_exponent", round(float(exponent), 3))
+            say("time_exponent", round(float(exponent), 3), size=size)
         if options.contest:
             allocation_contest.run(say, problem, users, promotions, options.seconds, (value, proof.bound, took + writing))
 

@@ -4,7 +4,7 @@ maximise sum v[u,p] x[u,p]  subject to  sum_p x[u,p] <= m,  sum a[k,u,p] x[u,p] 
 """
 
 from promoloop.allocation.blocks import BlockScan
-from promoloop.allocation.cadence import applied, days_looked_back, most_of, recent, recent_of
+from promoloop.allocation.cadence import applied, days_looked_back, most_of, recent, recent_of, windows
 from promoloop.allocation.effort import Effort
 from promoloop.allocation.planning import Plan, plan
 from promoloop.allocation.scheme import Certificate, Solution, solve
@@ -22,4 +22,5 @@ __all__ = [
     "recent",
     "recent_of",
     "solve",
+    "windows",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promoloop.settings.plan import AllocationSettings
@@ -16,8 +16,13 @@ from promoloop.settings.plan import AllocationSettings
 
 def days_looked_back(own: AllocationSettings) -> int:
     """How many days of what was sent cadence looks at; 0 where the settings ask nothing."""
-    windows = [days for days, most in ((7, own.most_in_7_days), (30, own.most_in_30_days)) if most is not None]
-    return max([0, *own.cool_down_days.values(), *windows])
+    return max([0, *own.cool_down_days.values(), *(days for days, _, _ in windows(own))])
+
+
+def windows(own: AllocationSettings) -> list[tuple[int, int, str]]:
+    """Days, the most offers in them, and the column of `recent` that counts what was sent, of each window the settings limit."""
+    asked = ((7, own.most_in_7_days, "_sent_7"), (30, own.most_in_30_days, "_sent_30"))
+    return [(days, most, sent) for days, most, sent in asked if most is not None]
 
 
 def recent(offers: DataFrame, promotions: DataFrame, as_of: date, own: AllocationSettings) -> DataFrame | None:
@@ -52,9 +57,7 @@ def recent_of(offers: Iterable[Mapping[str, Any]], forms: Mapping[str, str], as_
 
 def most_of(lately: Mapping[str, Any], own: AllocationSettings) -> int:
     """How many offers a user may get, by the user's row of `recent_of`: `most` of `applied`."""
-    asked = ((own.most_in_7_days, lately["_sent_7"]), (own.most_in_30_days, lately["_sent_30"]))
-    left = [most - int(sent) for most, sent in asked if most is not None]
-    return max(0, min(own.offers_per_user, *left)) if left else own.offers_per_user
+    return max(0, min([own.offers_per_user, *(most - int(lately[sent]) for _, most, sent in windows(own))]))
 
 
 def applied(values: DataFrame, promotions: DataFrame, lately: DataFrame | None, own: AllocationSettings) -> DataFrame:
@@ -62,11 +65,7 @@ def applied(values: DataFrame, promotions: DataFrame, lately: DataFrame | None, 
     if lately is None:
         return values.withColumn("most", F.lit(own.offers_per_user))
     counted = values.join(F.broadcast(promotions.select("promotion_id", "form")), "promotion_id").join(lately, "user_id", "left")
-    left = [_left(most, sent) for most, sent in ((own.most_in_7_days, "_sent_7"), (own.most_in_30_days, "_sent_30")) if most is not None]
+    left = [F.lit(most) - F.coalesce(F.col(sent), F.lit(0)) for _, most, sent in windows(own)]
     may = F.greatest(F.least(F.lit(own.offers_per_user), *left), F.lit(0)) if left else F.lit(own.offers_per_user)
     is_awake = ~F.array_contains(F.coalesce("_resting", F.array().cast("array<string>")), F.col("form"))
     return counted.withColumn("most", may).where((F.col("most") > 0) & is_awake).drop("form", "_sent_7", "_sent_30", "_resting")
-
-
-def _left(most: int, sent: str) -> Column:
-    return F.lit(most) - F.coalesce(F.col(sent), F.lit(0))

@@ -123,6 +123,11 @@ def ceilings(block: Block, problem: Problem) -> Floats:
     return 100 * max(typical_value(block), largest) * typical_prices(block, problem)
 
 
+def penalties(prices: Floats, typical: Floats, ceiling: Floats) -> Floats:
+    """What the master pays for a unit that a limit gives way by: well above its price, and above `typical` prices where it has none."""
+    return np.asarray(np.minimum(4 * prices + typical, ceiling))
+
+
 def solve(sample: Sample, problem: Problem, right: Floats, start: Floats, ceiling: Floats, coolest: float, hottest: float) -> Floats:
     """Prices in [0, ceiling] that minimise the smoothed dual at temperature `coolest` (money), from `hottest` downwards."""
     unit = typical_prices(sample.block, problem)

@@ -81,18 +81,16 @@ def answer(block: Block, problem: Problem, question: Question, parts: int) -> An
     part = part_of(block.users, parts)
     choices = choose(block, problem, question.prices)
     everyone = total(block, choices.option, problem, question.prices, part, parts)
-    surplus = everyone.surplus
     if question.temperature:
         block = block.shaken(question.temperature)
         choices = choose(block, problem, question.prices)
-        everyone = total(block, choices.option, problem, question.prices, part, parts)
     margin = choices.margin
     open_users = np.nonzero(margin <= question.margin)[0]
     most = int(np.ceil(question.share * block.users))
     crowd = max(0, len(open_users) - most)
     if crowd:
         open_users = np.sort(open_users[np.argsort(margin[open_users], kind="stable")[:most]])
-    if len(open_users):
+    if len(open_users) or question.temperature:
         option = choices.option.copy()
         option[:, open_users] = -1
         decided = total(block, option, problem, question.prices, part, parts)
@@ -104,7 +102,7 @@ def answer(block: Block, problem: Problem, question: Question, parts: int) -> An
         part[open_users],
         block.only(open_users),
     )
-    return Answer(surplus, decided.value, problem.use(decided.cost, decided.count), band, crowd)
+    return Answer(everyone.surplus, decided.value, problem.use(decided.cost, decided.count), band, crowd)
 
 
 def join(answers: Sequence[Answer]) -> Answer:

@@ -90,6 +90,7 @@ def solve(
     """Solve the programme over the blocks of `scan`; go on from what `memory` holds."""
     sample = scan.sample(effort.sample_users)
     scale, ceiling = dual.typical_value(sample), dual.ceilings(sample, problem)
+    typical = scale * dual.typical_prices(sample, problem)
     weight = scan.users / max(sample.users, 1)
     standing = dual.Sample(sample, np.full(sample.users, weight))
     before = memory.load() if memory is not None else None
@@ -111,7 +112,7 @@ def solve(
         answer, prices, crowd = answers[which], candidates[which], answers[which].crowd
         if bounds[which] < bound:
             bound = bounds[which]
-        penalty = np.minimum(4 * prices + scale * dual.typical_prices(sample, problem), ceiling)
+        penalty = dual.penalties(prices, typical, ceiling)
         unit = max(abs(bound), 1e-12)
         decision, mixture = round_plan(answer, problem, prices, penalty, effort, effort.gap * unit / 4, passes == effort.max_passes)
         if decision is not None and (best is None or decision.objective > best.objective):
@@ -128,7 +129,7 @@ def solve(
             candidates = [*feasible, _shifted(standing, answer, problem, prices, ceiling, scale)]
         if memory is not None:
             memory.save(Progress(candidates, bound, best, proven, passes, seconds, is_done, crowd))
-    if crowd and (best is None or bound - best.objective > effort.gap * max(abs(bound), 1e-12)):
+    if crowd:
         started = clock()
         more = ties.broken(scan, problem, effort, standing, ties.Broken(best, bound, passes), share)
         best, bound, passes, seconds = more.best, more.bound, more.count_passes, seconds + clock() - started

@@ -32,11 +32,15 @@ class Broken:
 
 
 def broken(scan: Scan, problem: Problem, effort: Effort, standing: dual.Sample, found: Broken, share: float) -> Broken:
-    """`found` by prices alone, and what users who choose with luck add to it; `share` of a block's users are sent at the most."""
+    """`found` by prices alone, and what users who choose with luck add to it where its gap is wider than asked.
+
+    `share` of a block's users are sent at the most.
+    """
     sample, best, bound = standing.block, found.best, found.bound
-    scale, ceiling, unit = dual.typical_value(sample), dual.ceilings(sample, problem), dual.typical_prices(sample, problem)
+    scale, ceiling = dual.typical_value(sample), dual.ceilings(sample, problem)
+    typical = scale * dual.typical_prices(sample, problem)
     effort = replace(effort, master_options=effort.most_master_options)
-    prices, right, temperature, hottest = np.zeros(len(unit)), problem.right, _HOTTEST * scale, 0.2 * scale
+    prices, right, temperature, hottest = np.zeros(len(typical)), problem.right, _HOTTEST * scale, 0.2 * scale
     passes = 0
     while passes < _PASSES and (best is None or bound - best.objective > effort.gap * abs(bound)):
         passes += 1
@@ -44,7 +48,7 @@ def broken(scan: Scan, problem: Problem, effort: Effort, standing: dual.Sample, 
         margin = margin_below(sample.shaken(temperature), problem, prices, scan.users, effort.band_users)
         answer = scan.price(problem, [Question(prices, margin, share, temperature)])[0]
         bound = min(bound, answer.surplus + float(prices @ problem.right))
-        penalty, slack = np.minimum(4 * prices + scale * unit, ceiling), effort.gap * abs(bound) / 4
+        penalty, slack = dual.penalties(prices, typical, ceiling), effort.gap * abs(bound) / 4
         decision, _ = round_plan(answer, problem, prices, penalty, effort, slack, may_drop=True)
         if decision is not None and (best is None or decision.objective > best.objective):
             best = replace(decision, temperature=temperature)

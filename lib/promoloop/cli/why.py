@@ -52,13 +52,13 @@ def under_cadence(found: list[Card], lookup: Lookup, settings: Settings, user: s
     if not allocation.days_looked_back(own):
         return found, None
     ledgers = [row for table in (tables.PAST_OFFERS, tables.OFFERS) for row in lookup(table, user_id=user)]
-    promotions = sorted(lookup(tables.PROMOTIONS), key=lambda row: str(row["promotion_id"]))
-    forms = {str(row["promotion_id"]): str(row["form"]) for row in promotions}
+    promotions = lookup(tables.PROMOTIONS)
+    forms = {row["promotion_id"]: row["form"] for row in promotions}
     lately = allocation.recent_of(ledgers, forms, settings.run.as_of, own)
     said = [
-        f"{sent} of at most {most} offers in {days} days were sent before"
-        for days, most, sent in ((7, own.most_in_7_days, lately["_sent_7"]), (30, own.most_in_30_days, lately["_sent_30"]))
-        if most is not None and most - sent < own.offers_per_user
+        f"{lately[sent]} of at most {most} offers in {days} days were sent before"
+        for days, most, sent in allocation.windows(own)
+        if most - lately[sent] < own.offers_per_user
     ]
     said += [f"{form} rests after its last offer" for form in lately["_resting"]]
     groups = dict(zip(forms, exclusive_groups(promotions, own.exclusive) or range(len(forms)), strict=True))

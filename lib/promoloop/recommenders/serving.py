@@ -36,10 +36,13 @@ def recommend(
     def lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for start in range(0, batch.num_rows, rows):
-                listed, places = _block(batch.slice(start, rows), catalogue, judge, settings)
-                yield _told(listed, False) if has_every_rank else listed
+                part = batch.slice(start, rows)
+                listed, items = _block(part, catalogue, judge, settings)
                 if has_every_rank:
-                    yield _told(_unreached(listed.schema, batch.slice(start, rows).column("user_id"), places), True)
+                    yield _told(listed, False)
+                    yield _told(_unreached(listed.schema, part.column("user_id"), items), True)
+                else:
+                    yield listed
 
     hashed = users.select("user_id", "cell", "history", F.xxhash64("user_id", F.lit(seed)).alias("hash"))
     return hashed.mapInArrow(lists, SCHEMA_OF_EVERY_RANK if has_every_rank else SCHEMA)
