@@ -1,15 +1,16 @@
 """Lists that follow events: how good folding in is against training anew, and how fresh lists are under load with a kill in the middle.
 
     python bench/realtime.py [--users N] [--rank 64] [--seconds 60] [--rate 200] [--only quality|freshness] [--writer files|spark]
+                             [--no-standby]
 
 foldin_over_retrain   completejourney: items trained up to a week before the holdout (its last 28 days), users folded in with that week's
                       events, against items trained with that week too; NDCG@10 by factors alone, over users with events in that week.
 freshness_p99_seconds a shop of 2,000 users and 1,000 items; events land `rate` a second, in a commit each second, while
-                      jobs/stream_recommendations.py runs as a process of its own, is killed (-9) midway and started again. What lands is
-                      written to files before, and committed by hand, so that the stream has the cores; with `--writer spark` a session
-                      of Spark's appends it, on the same cores. Per event:
+                      jobs/stream_recommendations.py runs as a process of its own, and another stands by; midway the first is killed (-9).
+                      With `--no-standby` it is started again instead. What lands is written to files before, and committed by hand, so that
+                      the stream has the cores; with `--writer spark` a session of Spark's appends it, on the same cores. Per event:
                       from the commit that landed it (its log file's time) to the take that has merged it (its file in the checkpoint).
-                      Reported apart: over events that landed while the stream was up, and over all, the kill's outage and restart included.
+                      Over all events, those of the change of processes among them; apart: over those that landed clear of it.
 events_lost           events that no finished take covers, or whose user's list is not what all of the events give.
 """
 
@@ -165,30 +166,43 @@ def by_files(spark: SparkSession, settings: Settings, seconds: int, rate: int) -
 
 
 def freshness(
-    spark: SparkSession, settings: Settings, overrides: list[str], seconds: int, rate: int, writer: Callable[..., Callable[[int], object]]
+    spark: SparkSession,
+    settings: Settings,
+    overrides: list[str],
+    seconds: int,
+    rate: int,
+    writer: Callable[..., Callable[[int], object]],
+    has_standby: bool,
 ) -> dict[str, object]:
-    """Events land while the stream is up, is killed, and is up again."""
+    """Events land while the stream is up, is killed, and another goes on."""
     small_shop(spark, settings)
     land = writer(spark, settings, seconds, rate)
     events_log = Path(settings.paths.tables) / "events" / "_delta_log"
     checkpoint = Path(tables.checkpoint(settings, "stream_recommendations"))
     first, landed, outage = _version(events_log) + 1, {}, [0.0, 0.0]
     stream = _started(overrides)
+    streams = [stream]
     try:
         _wait_for(lambda: (checkpoint / "commits" / "0").exists(), stream)
+        if has_standby:
+            said = Path(settings.paths.out).with_name("standby.log")
+            streams.append(_started([*overrides, "recommenders.stream_standby=true"], said))
+            _wait_for(lambda: "standing by" in said.read_text(), streams[1])
         for second in range(seconds):
             begin = time.time()
             land(second)
             landed[first + second] = rate
             if second == seconds // 2:
-                os.killpg(stream.pid, signal.SIGKILL)
-                stream.wait()
-                outage[0], stream = time.time(), _started(overrides)
+                _killed(stream)
+                outage[0] = time.time()
+                if not has_standby:
+                    streams.append(_started(overrides))
+                stream = streams[1]
             time.sleep(max(0.0, 1 - (time.time() - begin)))
         _wait_for(lambda: _covered(checkpoint) >= max(landed), stream)
     finally:
-        os.killpg(stream.pid, signal.SIGKILL)
-        stream.wait()
+        for one in streams:
+            _killed(one)
     done, arrived = _takes(checkpoint), {version: (events_log / f"{version:020}.json").stat().st_mtime for version in landed}
     waits, kept_waiting = {}, []
     for version in landed:
@@ -202,18 +216,27 @@ def freshness(
         "events": len(landed) * rate,
         "takes": len(done),
         "seconds_between_takes": round(float(np.median(np.diff(sorted(at for _, at in done)))), 2),
-        "freshness_p50_seconds": round(float(np.percentile(steady, 50)), 2),
-        "freshness_p99_seconds": round(float(np.percentile(steady, 99)), 2),
-        "freshness_p99_with_outage_seconds": round(float(np.percentile(list(waits.values()), 99)), 2),
-        "outage_seconds": round(back - outage[0], 1),
+        "freshness_p50_seconds": round(float(np.percentile(list(waits.values()), 50)), 2),
+        "freshness_p99_seconds": round(float(np.percentile(list(waits.values()), 99)), 2),
+        "freshness_most_seconds": round(max(waits.values()), 2),
+        "freshness_p99_clear_of_kill_seconds": round(float(np.percentile(steady, 99)), 2),
+        "kill_to_next_take_seconds": round(back - outage[0], 1),
         "events_lost": (len(landed) - len(waits)) * rate + _wrong(spark, settings, first),
     }
 
 
-def _started(overrides: list[str]) -> subprocess.Popen[bytes]:
+def _started(overrides: list[str], said: Path | None = None) -> subprocess.Popen[bytes]:
     job = Path(str(home.folder("jobs"))) / "stream_recommendations.py"
     command = [sys.executable, str(job), "--config", "local", *(part for one in overrides for part in ("--set", one))]
-    return subprocess.Popen([*command, "--set", "recommenders.stream_every_seconds=1"], start_new_session=True, stdout=subprocess.DEVNULL)
+    with (said or Path(os.devnull)).open("wb") as heard:
+        told = [*command, "--set", "recommenders.stream_every_seconds=1"]
+        return subprocess.Popen(told, start_new_session=True, stdout=subprocess.DEVNULL, stderr=heard if said else None)
+
+
+def _killed(stream: subprocess.Popen[bytes]) -> None:
+    if stream.poll() is None:
+        os.killpg(stream.pid, signal.SIGKILL)
+        stream.wait()
 
 
 def _wait_for(is_done, stream: subprocess.Popen[bytes], limit: float = 150.0) -> None:  # type: ignore[no-untyped-def]
@@ -266,6 +289,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--only", choices=["quality", "freshness"])
     parser.add_argument("--writer", choices=["files", "spark"], default="files")
+    parser.add_argument("--no-standby", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         places = [f"paths.{name}={folder}/{name}" for name in ("tables", "vault", "landing", "checkpoints", "models", "out")]
@@ -276,8 +300,10 @@ def main() -> None:
                 figures.say("realtime", "foldin_over_retrain", found.pop("foldin_over_retrain"), "times", found.pop("users"), **found)
             if options.only != "quality":
                 writer = by_files if options.writer == "files" else by_spark
-                found = freshness(spark, load(["local"], overrides), overrides, options.seconds, options.rate, writer)
-                size = f"{found.pop('events')} events, {options.rate} a second, written by {options.writer}"
+                has_standby, own = not options.no_standby, load(["local"], overrides)
+                found = freshness(spark, own, overrides, options.seconds, options.rate, writer, has_standby)
+                written = f"written by {options.writer}, {'a standby' if has_standby else 'no standby'}"
+                size = f"{found.pop('events')} events, {options.rate} a second, {written}"
                 for name, value in found.items():
                     figures.say("realtime", name, value, "s" if "seconds" in name else "count", size)
 

@@ -1,7 +1,10 @@
 """train_recommender and recommend_items on a shop of two tastes."""
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from pyspark.sql import functions as F
 
 from builders import rows
 from jobs import recommend_items, score_offers, stream_recommendations, train_recommender
-from promoloop import registry, tables
+from promoloop import registry, sources, tables
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 
@@ -102,6 +105,28 @@ def test_the_stream_follows_touched_users_alone_and_a_rerun_changes_nothing(spar
     shutil.rmtree(Path(shop.paths.checkpoints) / "stream_recommendations")  # as if killed before it could remember
     assert stream_recommendations.run(spark, shop).rows_out == len(mine)
     assert tables.content_hash(of("true")) == after
+
+
+def test_a_standby_rehearses_on_nobody_and_takes_over_where_the_first_ended(
+    spark: SparkSession, shop: Settings, settings_with: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_recommender.run(spark, shop)
+    recommend_items.run(spark, shop)
+    before = tables.content_hash(tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS))
+    hearing, saying = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
+    monkeypatch.setattr(sys, "stderr", saying)
+    with ThreadPoolExecutor(1) as thread, hearing:
+        with sources.lease(tables.checkpoint(shop, "stream_recommendations"), False):
+            with pytest.raises(UserError, match=r"follows .* already"):
+                stream_recommendations.run(spark, shop)
+            waiting = thread.submit(stream_recommendations.run, spark, settings_with("recommenders.stream_standby=true"))
+            waiting.add_done_callback(lambda _: saying.close())
+            assert any("standing by" in line for line in hearing), waiting.result()
+            assert tables.content_hash(tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS)) == before
+        outcome = waiting.result()
+    mine = tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS).where("user_id = 'u40'")
+    assert outcome.rows_out == mine.count()
+    assert own_share(mine) > 0.7
 
 
 def test_the_card_tells_what_parameters_rankers_and_lists_foresaw(

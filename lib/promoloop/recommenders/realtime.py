@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from promoloop.recommenders import catalogue, interactions, serving
 from promoloop.recommenders.catalogue import Catalogue
 from promoloop.recommenders.ranker import Ranker
+from promoloop.recommenders.training import Shop
 from promoloop.settings.learning import RecommendersSettings
 
 
@@ -62,6 +63,14 @@ def refresh(
     histories = interactions.histories(strengths, catalogue.indexes_of(goods, items.sparkSession), settings)
     whom = serving.with_histories(touched, histories, settings.popularity_by)
     return serving.recommend(whom, with_stock(goods, items), judge, settings, seed, has_every_rank=True)
+
+
+def nobodies(shop: Shop, as_of: date, count: int) -> Shop:
+    """A shop to rehearse with: what `count` of the users did, put to the day `as_of`, under names that are nobody's."""
+    some = F.broadcast(shop.users.limit(count).select("user_id").cache())
+    name = F.format_string("nobody-%d", F.pmod(F.xxhash64("user_id"), F.lit(count)))
+    events, users = (rows.join(some, "user_id", "left_semi").withColumn("user_id", name) for rows in (shop.events, shop.users))
+    return Shop(events.withColumn("occurred_on", F.lit(as_of)), users.dropDuplicates(["user_id"]), shop.items)
 
 
 def with_stock(goods: Catalogue, items: DataFrame) -> Catalogue:

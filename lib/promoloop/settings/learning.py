@@ -71,6 +71,9 @@ class RecommendersSettings(Section):
     neural_nodes: int = Field(ge=1, description="Nodes of the neural ranker's hidden layer")
     neural_iterations: int = Field(ge=1, description="Iterations of the neural ranker's training")
     stream_every_seconds: int = Field(ge=0, description="The stream takes what is new every so many seconds; 0: what is there, then ends")
+    stream_standby: bool = Field(
+        description="Where another process follows the events: get ready, wait for its end, and go on in its place"
+    )
 
 
 class OffersSettings(Section):
