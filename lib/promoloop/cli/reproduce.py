@@ -1,13 +1,13 @@
 """A past plan made again from the table versions it was made of, into another root, and compared with what it left.
 
 The note in each commit says which versions a job read. They are pinned there as shallow clones: the same files, no copy. Tables the run
-wrote itself begin as they were before it. Models are trained again beside a copy of the registry, so nothing in use changes.
+wrote itself begin as they were before it. What it cleaned is cleaned again, apart (`reproduce_cleaning`). Models are trained again beside
+a copy of the registry, so nothing in use changes.
 """
 
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -15,24 +15,14 @@ from pyspark.sql import functions as F
 from rich.table import Table as Grid
 
 from promoloop import registry, tables
-from promoloop.cli import jobs, loop
+from promoloop.cli import jobs, loop, reproduce_cleaning
+from promoloop.cli.compared import BY_NAME, Compared, place_is_empty
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 from promoloop.tables import Table
 
 _TRAINED_FOR = {"train_profiles": "score_profiles", "train_recommender": "recommend_items"}
 _TIMED = ("seconds_per_pass",)  # a duration is never the same twice
-_BY_NAME = {table.name: table for table in tables.TABLES}
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One table of the run: the version it left, and the hash of the run's rows in it and in the reproduction."""
-
-    table: str
-    version: int
-    recorded: int
-    reproduced: int
 
 
 def again(spark: SparkSession, settings: Settings, run_id: str, into: str | None) -> tuple[list[Compared], bool]:
@@ -43,21 +33,21 @@ def again(spark: SparkSession, settings: Settings, run_id: str, into: str | None
     own = _settings(settings, run_id, into)
     commits = {job: _commits(spark, settings, job, run_id) for job in loop.PLAN_JOBS}
     asked = [job for job in loop.PLAN_JOBS if commits[job] or commits.get(_TRAINED_FOR.get(job, ""))]
-    if not asked:
+    cleaned, takes = reproduce_cleaning.again(spark, settings, own)
+    if not asked and not takes:
         raise UserError(f"no table was written in run {run_id}; promoloop status --lineage shows the runs there are")
     made = {table.name for job in asked for table in loop.writes(job)}
-    if any(tables.exists(spark, own, _BY_NAME[name]) for name in made):
-        raise UserError(f"{own.paths.tables} holds tables already: name an empty place with --into")
+    place_is_empty(spark, own, made)
     for found in (rows for job in asked for rows in commits[job].values()):
         if found[0]["version"] > 0:  # its rows of other days and runs
-            tables.clone_version(spark, settings, _BY_NAME[found[0]["table"]], found[0]["version"] - 1, own)
+            tables.clone_version(spark, settings, BY_NAME[found[0]["table"]], found[0]["version"] - 1, own)
     registry.copy(settings, own)
     of_all = {name: version for job in asked for name, version in _inputs(commits[job]).items()}
     pinned: dict[str, int] = {}
     for job in asked:
         for name, version in (_inputs(commits[job]) or of_all).items():
-            if name in _BY_NAME and name not in made and pinned.get(name) != version:
-                tables.clone_version(spark, settings, _BY_NAME[name], version, own)
+            if name in BY_NAME and name not in made and pinned.get(name) != version:
+                tables.clone_version(spark, settings, BY_NAME[name], version, own)
                 pinned[name] = version
         try:
             jobs.load(job)(spark, own)
@@ -66,8 +56,8 @@ def again(spark: SparkSession, settings: Settings, run_id: str, into: str | None
                 raise UserError(f"{job}: files of a version the run read are gone, by forget, rekey or a vacuum") from error
             raise
     last = [found[-1] for job in asked for found in commits[job].values()]
-    compared = [_compare(spark, settings, own, _BY_NAME[row["table"]], row["version"]) for row in last]
-    return compared, all(row["settings"] == tables.settings_mark(own) for row in last)
+    compared = [_compare(spark, settings, own, BY_NAME[row["table"]], row["version"]) for row in last]
+    return cleaned + compared, all(row["settings"] == tables.settings_mark(own) for row in (*takes, *last))
 
 
 def shown(compared: Sequence[Compared]) -> Grid:

@@ -60,8 +60,14 @@ def read(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
 
 
 def read_version(spark: SparkSession, settings: Settings, table: Table, version: int) -> DataFrame:
-    """The table as it was at one of its versions (see `history`), so that a past run can be repeated on what it read."""
-    return spark.sql(f"SELECT * FROM {address(settings, table)} VERSION AS OF {version:d}")
+    """The table as it was at one of its versions (see `history`), so that a past run can be repeated on what it read.
+
+    Raises UserError if that is gone.
+    """
+    try:
+        return spark.sql(f"SELECT * FROM {address(settings, table)} VERSION AS OF {version:d}")
+    except AnalysisException as error:
+        raise _is_gone(table, version, error) from None
 
 
 def clone_version(spark: SparkSession, settings: Settings, table: Table, version: int, into: Settings) -> None:
@@ -70,9 +76,13 @@ def clone_version(spark: SparkSession, settings: Settings, table: Table, version
     try:
         spark.sql(f"CREATE OR REPLACE TABLE {target} SHALLOW CLONE {address(settings, table)} VERSION AS OF {version:d}")
     except AnalysisException as error:
-        raise UserError(f"table {table.name}: version {version} is gone ({str(error).splitlines()[0][:120]})") from None
+        raise _is_gone(table, version, error) from None
     # at version 0 it would be taken for a table just created, hence empty
     spark.sql(f"ALTER TABLE {target} SET TBLPROPERTIES ('promoloop.cloned' = '{version:d}')")
+
+
+def _is_gone(table: Table, version: int, error: AnalysisException) -> UserError:
+    return UserError(f"table {table.name}: version {version} is gone ({str(error).splitlines()[0][:120]})")
 
 
 def version(spark: SparkSession, settings: Settings, table: Table) -> int:
