@@ -38,7 +38,12 @@ def main() -> None:
         truth = tables.read(spark, own, tables.TRUTH_OFFERS).where(F.col("as_of_on") == F.lit(own.run.as_of))
         worth = truth.select("user_id", "promotion_id", F.col("expected_profit").alias("worth"))
         decided = subjects.per_decision(offers, shop, tables.read(spark, own, tables.USER_PROFILES), own.evaluation.baseline_days)
-        planned = decided.join(worth, ["user_id", "promotion_id"], "left").withColumn("top", F.lit(None).cast("int")).persist()
+        planned = (
+            decided.where("arm_group = 'planned' and is_randomised")
+            .join(worth, ["user_id", "promotion_id"], "left")
+            .withColumn("top", F.lit(None).cast("int"))
+            .persist()
+        )
         everyone = planned.select("user_id").distinct().count()
         for users in options.users:
             groups = max(1, round(everyone / users))
@@ -46,12 +51,13 @@ def main() -> None:
             for partition in range(options.partitions):
                 for group in range(groups):
                     is_in = F.pmod(F.xxhash64("user_id", F.lit(partition)), F.lit(groups)) == group
-                    part = subjects.add_adjustments(planned.where(is_in).cache()).where("arm_group = 'planned' and is_randomised")
-                    scoped = effects.per_scope(part).where("scope = 'all'").cache()
-                    true = scoped.where("is_first and is_sent").agg(F.sum("worth")).first()[0]
+                    part = planned.where(is_in).cache()
+                    scoped = effects.per_scope(subjects.add_adjustments(part)).where("scope = 'all'").cache()
+                    true = scoped.where("is_sent").agg(F.sum("worth")).first()[0] or 0.0
                     for row in effects.measure(scoped, own.evaluation.min_effective_users).where("metric = 'incremental_profit'").collect():
                         found[row["method"]].append((row["low"], row["high"], true, row["count_treated"], row["count_control"]))
-                    scoped.unpersist()
+                    for cached in (scoped, part):
+                        cached.unpersist()
             for method, intervals in sorted(found.items()):
                 size = f"{len(intervals)} groups of {users} users, {round(median(held for *_, held in intervals))} of them held back"
                 shares = {

@@ -15,6 +15,7 @@ events_lost           events that no finished take covers, or whose user's list 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -179,7 +180,7 @@ def freshness(
     land = writer(spark, settings, seconds, rate)
     events_log = Path(settings.paths.tables) / "events" / "_delta_log"
     checkpoint = Path(tables.checkpoint(settings, "stream_recommendations"))
-    first, landed, outage = _version(events_log) + 1, {}, [0.0, 0.0]
+    first, landed, killed_at = _version(events_log) + 1, {}, 0.0
     stream = _started(overrides)
     streams = [stream]
     try:
@@ -193,8 +194,8 @@ def freshness(
             land(second)
             landed[first + second] = rate
             if second == seconds // 2:
-                _killed(stream)
-                outage[0] = time.time()
+                os.kill(stream.pid, signal.SIGKILL)  # the Python process alone: Java has to notice, as it would
+                killed_at = time.time()
                 if not has_standby:
                     streams.append(_started(overrides))
                 stream = streams[1]
@@ -202,15 +203,15 @@ def freshness(
         _wait_for(lambda: _covered(checkpoint) >= max(landed), stream)
     finally:
         for one in streams:
-            _killed(one)
+            _end(one)
     done, arrived = _takes(checkpoint), {version: (events_log / f"{version:020}.json").stat().st_mtime for version in landed}
     waits, kept_waiting = {}, []
     for version in landed:
         finished = min((at for covered, at in done if covered >= version), default=None)
         if finished is not None:
             waits[version] = finished - arrived[version]
-    back = min((at for _, at in done if at > outage[0]), default=outage[0])
-    kept_waiting = [version for version in waits if outage[0] - 15 <= arrived[version] <= back]
+    back = min((at for _, at in done if at > killed_at), default=killed_at)
+    kept_waiting = [version for version in waits if killed_at - 15 <= arrived[version] <= back]
     steady = [wait for version, wait in waits.items() if version not in kept_waiting]
     return {
         "events": len(landed) * rate,
@@ -220,7 +221,7 @@ def freshness(
         "freshness_p99_seconds": round(float(np.percentile(list(waits.values()), 99)), 2),
         "freshness_most_seconds": round(max(waits.values()), 2),
         "freshness_p99_clear_of_kill_seconds": round(float(np.percentile(steady, 99)), 2),
-        "kill_to_next_take_seconds": round(back - outage[0], 1),
+        "kill_to_next_take_seconds": round(back - killed_at, 1),
         "events_lost": (len(landed) - len(waits)) * rate + _wrong(spark, settings, first),
     }
 
@@ -228,15 +229,19 @@ def freshness(
 def _started(overrides: list[str], said: Path | None = None) -> subprocess.Popen[bytes]:
     job = Path(str(home.folder("jobs"))) / "stream_recommendations.py"
     command = [sys.executable, str(job), "--config", "local", *(part for one in overrides for part in ("--set", one))]
-    with (said or Path(os.devnull)).open("wb") as heard:
-        told = [*command, "--set", "recommenders.stream_every_seconds=1"]
-        return subprocess.Popen(told, start_new_session=True, stdout=subprocess.DEVNULL, stderr=heard if said else None)
+    return subprocess.Popen(
+        [*command, "--set", "recommenders.stream_every_seconds=1"],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=said.open("wb") if said is not None else None,
+    )
 
 
-def _killed(stream: subprocess.Popen[bytes]) -> None:
-    if stream.poll() is None:
+def _end(stream: subprocess.Popen[bytes]) -> None:
+    """End the process and all it started."""
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(stream.pid, signal.SIGKILL)
-        stream.wait()
+    stream.wait()
 
 
 def _wait_for(is_done, stream: subprocess.Popen[bytes], limit: float = 150.0) -> None:  # type: ignore[no-untyped-def]

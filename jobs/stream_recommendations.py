@@ -2,14 +2,17 @@
 
 import sys
 import tempfile
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promoloop import launch, registry, sources, tables
+from promoloop import launch, registry, session, sources, tables
+from promoloop.errors import UserError
 from promoloop.launch import Outcome
 from promoloop.recommenders import content, interactions, model, ranker, realtime, training
 from promoloop.recommenders.model import Model
+from promoloop.recommenders.realtime import Follower
 from promoloop.recommenders.training import Shop
 from promoloop.settings import Settings
 
@@ -22,44 +25,61 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
     One process does at a time. With `stream_standby` another waits, ready to the point of having rehearsed, and takes over.
     """
-    own, as_of = settings.recommenders, settings.run.as_of
-    checkpoint, written = tables.checkpoint(settings, "stream_recommendations"), []
-    with sources.lease(checkpoint, own.stream_standby) as lease:
-        shop = _shop(spark, settings)
-        document, version = registry.load_document(settings, model.NAME, model.TRAINED_BY)
-        learned = Model.from_document(document)
-        past = realtime.Past(as_of, interactions.sums(shop.events, as_of, own).persist())
-        vectors = content.per_item(shop.items, own.content_width)
-        _, goods = training.serving_side(shop, interactions.settled(past.sums), vectors, learned, own)
-        judge, seed = ranker.from_document(learned.ranker), settings.run.seed + as_of.toordinal()
-
-        def renew(arrived: DataFrame, now: Shop, into: Settings) -> int:
-            day = realtime.day_after(arrived)
-            if day is None or day <= as_of:
-                return 0
-            whom = now.users.join(F.broadcast(realtime.touched(arrived, as_of)), "user_id", "left_semi").cache()
-            lists = realtime.refresh(whom, past, now.events, now.items, day, goods, judge, own, seed)
-            rows = lists.withColumn("as_of_on", F.lit(as_of))
-            merged = tables.merge(rows, into, tables.ITEM_RECOMMENDATIONS, gone="is_gone", day=as_of)
-            whom.unpersist()
-            return merged
-
+    checkpoint, written = tables.checkpoint(settings, "stream_recommendations"), 0
+    with sources.lease(checkpoint, settings.recommenders.stream_standby, partial(session.processes, spark)) as lease:
+        follower, version = _follower(spark, settings)
         if not lease.is_held:
-            nobodies = realtime.nobodies(shop, as_of, _NOBODIES)
-            with tempfile.TemporaryDirectory() as scratch:
-                stage = settings.model_copy(update={"paths": settings.paths.model_copy(update={"tables": scratch})})
-                for _ in range(_REHEARSALS):
-                    renew(nobodies.events, nobodies, stage)
+            _rehearse(follower, spark, settings)
+            known = _known(spark, settings)
             print(f"standing by at {checkpoint}", file=sys.stderr, flush=True)
             lease.wait()
-        arriving = tables.read_stream(spark, settings, tables.EVENTS)
+            if _known(spark, settings) != known:
+                raise UserError("the model or the key of the pseudonyms changed while this process stood by: start it again")
 
         def follow(arrived: DataFrame, take: int) -> None:
-            written.append(renew(arrived, _shop(spark, settings), settings))
+            nonlocal written
+            written += _renew(follower, arrived, _shop(spark, settings), settings)
 
-        sources.take(arriving, checkpoint, follow, own.stream_every_seconds or None).wait()
-        past.sums.unpersist()
-    return Outcome(rows_out=sum(written), figures={"recommender_version": version})
+        arriving = tables.read_stream(spark, settings, tables.EVENTS)
+        sources.take(arriving, checkpoint, follow, settings.recommenders.stream_every_seconds or None).wait()
+        follower.past.sums.unpersist()
+    return Outcome(rows_out=written, figures={"recommender_version": version})
+
+
+def _follower(spark: SparkSession, settings: Settings) -> tuple[Follower, str]:
+    own, as_of, shop = settings.recommenders, settings.run.as_of, _shop(spark, settings)
+    document, version = registry.load_document(settings, model.NAME, model.TRAINED_BY)
+    learned = Model.from_document(document)
+    past = realtime.Past(as_of, interactions.sums(shop.events, as_of, own).persist())
+    vectors = content.per_item(shop.items, own.content_width)
+    _, goods = training.serving_side(shop, interactions.settled(past.sums), vectors, learned, own)
+    return Follower(past, goods, ranker.from_document(learned.ranker), own, settings.run.seed + as_of.toordinal()), version
+
+
+def _renew(follower: Follower, arrived: DataFrame, shop: Shop, into: Settings) -> int:
+    as_of = follower.past.as_of
+    with follower.lists(arrived, shop) as lists:
+        if lists is None:
+            return 0
+        return tables.merge(lists.withColumn("as_of_on", F.lit(as_of)), into, tables.ITEM_RECOMMENDATIONS, gone="is_gone", day=as_of)
+
+
+def _rehearse(follower: Follower, spark: SparkSession, settings: Settings) -> None:
+    """Takes of nobody's events, into a table that is thrown away: so that the first real one finds all that it needs at hand."""
+    nobodies = realtime.nobodies(_shop(spark, settings), settings.run.as_of, _NOBODIES)
+    with tempfile.TemporaryDirectory() as scratch:
+        stage = settings.model_copy(update={"paths": settings.paths.model_copy(update={"tables": scratch})})
+        nobodies.events.cache()
+        for _ in range(_REHEARSALS):
+            _renew(follower, nobodies.events, nobodies, stage)
+        nobodies.events.unpersist()
+
+
+def _known(spark: SparkSession, settings: Settings) -> tuple[str, int | None]:
+    """Versions of what a standby knows and could not learn anew: of the model, and of the keys its pseudonyms are made by."""
+    has_ring = tables.exists(spark, settings, tables.KEY_RING)
+    ring = tables.version(spark, settings, tables.KEY_RING) if has_ring else None
+    return registry.load_document(settings, model.NAME, model.TRAINED_BY)[1], ring
 
 
 def _shop(spark: SparkSession, settings: Settings) -> Shop:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import SparkSession
+from pyspark.sql.utils import is_remote
 
 from promoloop import home
 from promoloop.settings import Settings
@@ -43,6 +44,12 @@ def opened(settings: Settings, is_stream: bool = False) -> Iterator[SparkSession
         yield spark
     finally:
         spark.stop()
+
+
+def processes(spark: SparkSession) -> list[int]:
+    """Numbers of this process and of the Java process that works for it, where that is one of this machine."""
+    java = [] if is_remote() else [int(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid())]  # type: ignore[union-attr]
+    return [os.getpid(), *java]
 
 
 def _submitted() -> SparkSession:

@@ -33,8 +33,10 @@ def test_a_plan_is_made_again_from_what_it_was_made_of(spark: SparkSession, sett
     tables.merge(shop.users.withColumn("has_consent", F.lit(False)), before, tables.USERS)  # life goes on
     tables.merge(shop.items.withColumn("unit_cost", F.col("price")), before, tables.ITEMS)
 
-    compared, is_same = reproduce.again(spark, settings, RUN, None)
-    assert is_same
+    made = reproduce.again(spark, settings, RUN, None)
+    compared = made.compared
+    assert made.is_by_same_settings
+    assert made.left_out == []
     assert {one.table for one in compared} == {"offer_scores", "allocations", "allocation_resources", "offers"}
     assert [one.table for one in compared if one.recorded != one.reproduced] == []
     root = f"{settings.paths.out}/reproduced/{RUN}/tables"

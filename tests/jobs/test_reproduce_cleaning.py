@@ -31,8 +31,10 @@ def test_a_cleaning_is_made_again_of_what_came_and_was_known_then(spark: SparkSe
     known = tables.read(spark, settings, tables.USERS).limit(1).withColumn("user_id", user)
     tables.merge(known, settings, tables.USERS)  # life goes on
 
-    compared, is_same = reproduce.again(spark, settings, then.run.run_id, None)
-    assert is_same
+    made = reproduce.again(spark, settings, then.run.run_id, None)
+    compared = made.compared
+    assert made.is_by_same_settings
+    assert made.left_out == []
     assert {one.table for one in compared} == {"events", "events_rejected", "batches"}
     assert [one.table for one in compared if one.recorded != one.reproduced] == []
     root = f"{settings.paths.out}/reproduced/{then.run.run_id}/tables/cleaning-0"

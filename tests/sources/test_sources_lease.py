@@ -1,10 +1,12 @@
 """Who holds a lease, who must not, who waits, and that a kill ends it."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -42,6 +44,23 @@ def test_a_standby_goes_on_when_the_holder_is_killed(tmp_path: Path) -> None:
             lease.wait()
             assert lease.is_held
             assert Path(f"{place}.lease").read_text() == str(os.getpid())
+
+
+def test_a_standby_waits_for_what_the_holder_left_running(tmp_path: Path) -> None:
+    place = str(tmp_path / "stream")
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as left:
+        numbers = [2**22 + 1, left.pid]  # the first is of no process
+        with sources.lease(place, False, lambda: numbers) as holder, sources.lease(place, True) as lease:
+            assert holder.file is not None
+            fcntl.flock(holder.file, fcntl.LOCK_UN)  # as if it died
+            waiting = Thread(target=lease.wait)
+            waiting.start()
+            waiting.join(0.5)
+            assert waiting.is_alive()
+            left.kill()
+            waiting.join(30)
+            assert not waiting.is_alive()
+            assert lease.is_held
 
 
 def test_there_is_no_standing_by_at_an_object_store() -> None:

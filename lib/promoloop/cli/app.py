@@ -221,11 +221,13 @@ def reproduce_run(
 
     settings = load_for(source_name, config, assignments)
     with opened(settings) as (console, spark):
-        compared, is_same = reproduce.again(spark, settings, run_id, into)
-        console.print(reproduce.shown(compared))
-        if not is_same:
+        made = reproduce.again(spark, settings, run_id, into)
+        console.print(reproduce.shown(made.compared))
+        for reason in made.left_out:
+            console.print(reason, soft_wrap=True)
+        if not made.is_by_same_settings:
             console.print("the settings are not those the run was made with")
-    differ = [one.table for one in compared if one.recorded != one.reproduced]
+    differ = [one.table for one in made.compared if one.recorded != one.reproduced]
     if differ:
         raise StepError(f"not identical: {', '.join(differ)}")
 

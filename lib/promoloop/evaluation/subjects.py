@@ -11,8 +11,9 @@ from promoloop.offers import bayes, context, decisions, eligibility, outcomes
 from promoloop.offers.log import Shop
 
 OUTCOMES = ("profit", "revenue")
-# of a regressor's standard deviation, in those of the outcome: how far it may move it, and how far the level may be from nought
-_SLOPE, _LEVEL = 0.25, 100.0
+_ROUNDING = 1e-6
+# deviations of a slope (per standard deviation of its regressor) and of an arm's level, in those of the noise: slopes are held near nought
+_SLOPE, _LEVEL = bayes.Prior(0.0, 0.25), bayes.Prior(0.0, 100.0)
 
 
 def log_end(events: DataFrame) -> date | None:
@@ -54,14 +55,14 @@ def add_adjustments(subjects: DataFrame) -> DataFrame:
     a prior (ridge): free ones would fit the noise of a small shop, and an interval is valid with any fit, but wide with a poor one.
     """
     randomised = subjects.where("is_randomised")
-    measured = [F.stddev(value.cast("double")).alias(name) for name, value in {**_baseline(), **{y: F.col(y) for y in OUTCOMES}}.items()]
-    found = randomised.agg(*measured).first()
-    # of three digits: they are of the order of sums, which is not that of a rerun
-    scales = {name: float(f"{value:.3g}") if value else 1.0 for name, value in found.asDict().items()} if found is not None else {}
+    found = randomised.agg(*(F.stddev(value.cast("double")).alias(name) for name, value in _baseline().items())).first()
+    # three digits: the last ones of a sum depend on the order of its rows; and what is constant may differ from nought by rounding
+    scales = {
+        name: float(f"{value:.3g}") if value and value > _ROUNDING else 1.0 for name, value in (found.asDict() if found else {}).items()
+    }
     adjusted, design = subjects, partial(_design, scales=scales)
     for outcome in OUTCOMES:
-        precision, priors = F.lit(scales[outcome] ** -2), _priors(scales[outcome])
-        fits = bayes.linear(randomised, design(F.col("is_sent").cast("double")), F.col(outcome), precision, priors)
+        fits = bayes.linear(randomised, design(F.col("is_sent").cast("double")), F.col(outcome), F.lit(1.0), _priors())
         for name, arm in (("sent", 1.0), ("held", 0.0)):
             predicted = fits.cross(lambda fit, arm=arm: fit.predict(design(F.lit(arm))))  # type: ignore[misc]
             adjusted = adjusted.withColumn(f"expected_{outcome}_{name}", predicted)
@@ -88,6 +89,6 @@ def _design(sent: Column, scales: Mapping[str, float]) -> dict[str, Column]:
     return {**baseline, **{f"{name}_sent": value * sent for name, value in baseline.items()}}
 
 
-def _priors(scale: float) -> dict[str, bayes.Prior]:
-    own = {name: bayes.Prior(0.0, (_LEVEL if name == "one" else _SLOPE) * scale) for name in _baseline()}
+def _priors() -> dict[str, bayes.Prior]:
+    own = {name: _LEVEL if name == "one" else _SLOPE for name in _baseline()}
     return {name + suffix: prior for suffix in ("", "_sent") for name, prior in own.items()}

@@ -3,14 +3,16 @@
 A touched user's factors come in closed form from the whole history, old and new (`folding`), so a take that is repeated after a kill
 gives the same lists, and a missed one is made good by the next. Items keep the factors of the last training. What users did before
 the day of the lists is summed up once (`Past`): a take reads the events since alone, however long the history. An event of an earlier
-day that arrives after that counts from the next start of the stream on.
+day that arrives after that counts from the next start of a process that follows on.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from promoloop.recommenders import catalogue, interactions, serving
@@ -65,12 +67,35 @@ def refresh(
     return serving.recommend(whom, with_stock(goods, items), judge, settings, seed, has_every_rank=True)
 
 
+@dataclass(frozen=True)
+class Follower:
+    """What a take needs beside the events: it stays as it is while the stream runs."""
+
+    past: Past
+    goods: Catalogue
+    judge: Ranker
+    settings: RecommendersSettings
+    seed: int
+
+    @contextmanager
+    def lists(self, arrived: DataFrame, shop: Shop) -> Iterator[DataFrame | None]:
+        """Yield the lists (`refresh`) of the users `arrived` tells something new of, from the `shop` as it is now; None: of nobody."""
+        day = day_after(arrived)
+        if day is None or day <= self.past.as_of:
+            yield None
+            return
+        whom = shop.users.join(F.broadcast(touched(arrived, self.past.as_of)), "user_id", "left_semi").cache()
+        yield refresh(whom, self.past, shop.events, shop.items, day, self.goods, self.judge, self.settings, self.seed)
+        whom.unpersist()
+
+
 def nobodies(shop: Shop, as_of: date, count: int) -> Shop:
     """A shop to rehearse with: what `count` of the users did, put to the day `as_of`, under names that are nobody's."""
-    some = F.broadcast(shop.users.limit(count).select("user_id").cache())
-    name = F.format_string("nobody-%d", F.pmod(F.xxhash64("user_id"), F.lit(count)))
-    events, users = (rows.join(some, "user_id", "left_semi").withColumn("user_id", name) for rows in (shop.events, shop.users))
-    return Shop(events.withColumn("occurred_on", F.lit(as_of)), users.dropDuplicates(["user_id"]), shop.items)
+    number = F.row_number().over(Window.orderBy("user_id"))
+    few = shop.users.orderBy("user_id").limit(count)
+    names = F.broadcast(few.select("user_id", F.format_string("nobody-%d", number).alias("_name")))
+    users, events = (rows.join(names, "user_id").withColumn("user_id", F.col("_name")).select(*rows.columns) for rows in (few, shop.events))
+    return Shop(events.withColumn("occurred_on", F.lit(as_of)), users, shop.items)
 
 
 def with_stock(goods: Catalogue, items: DataFrame) -> Catalogue:

@@ -1,64 +1,106 @@
-"""One process follows a checkpoint at a time: who holds its lease. Another may stand by, and goes on at once when the first is gone.
+"""One process follows a checkpoint at a time: who holds its lease. Another may stand by, and goes on when the first is gone.
 
-The lease is a lock of the operating system on a file beside the checkpoint, which ends with the process however it dies: no time-out to
-wait for, nothing to clean up. So holder and standby run on one machine; on a cluster, its manager starts a fallen driver again.
+The lease is a lock of the operating system on a file beside the checkpoint, which ends with the Python process that took it: no time-out
+to wait for, nothing to clean up. The Java process beside it, in which a write may still be under way, is waited for by its number. So
+holder and standby run on one machine. Where checkpoints lie elsewhere there is no lease, and a cluster's manager starts a fallen driver.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import select
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from promoloop.errors import UserError
+
+_SECONDS_TO_END = 60.0
 
 
 @dataclass
 class Lease:
-    """A lease that is held, or that somebody else holds."""
+    """A lease that is held, or that somebody else holds. `numbers`: gives those of the processes that act under it."""
 
     file: IO[str] | None
     is_held: bool
+    numbers: Callable[[], list[int]]
 
     def wait(self) -> None:
-        """Return once it is held: when the process that had it has ended."""
+        """Return once it is held: when the processes that acted under it have ended."""
         if self.file is not None and not self.is_held:
             fcntl.flock(self.file, fcntl.LOCK_EX)
-            _sign(self.file)
+            for number in _signed(self.file):
+                _wait_for_end(number)
+            self.sign()
         self.is_held = True
+
+    def sign(self) -> None:
+        """Say in the file who holds it."""
+        if self.file is not None:
+            self.file.truncate(0)
+            self.file.write(" ".join(map(str, self.numbers())))
+            self.file.flush()
 
 
 @contextmanager
-def lease(checkpoint: str, is_standby: bool) -> Iterator[Lease]:
+def lease(checkpoint: str, is_standby: bool, numbers: Callable[[], list[int]] = lambda: [os.getpid()]) -> Iterator[Lease]:
     """The lease of `checkpoint`, held unless another process has it; given back at the end.
 
-    Raises UserError where another has it and this one is not to stand by, or is to stand by at a checkpoint that is not on this machine.
+    Raises UserError where another has it and this one is not to stand by, or is to stand by where no lease can be had.
     """
-    place = urlsplit(checkpoint)
-    if place.scheme not in ("", "file"):
-        if is_standby:
-            raise UserError(f"nobody can stand by at {checkpoint}: a lease needs checkpoints on a file system of this machine")
-        yield Lease(None, is_held=True)
-        return
-    path = Path(place.path.rstrip("/") + ".lease")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    path = _beside(checkpoint)
+    with ExitStack() as closing:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not is_standby:
-                file.seek(0)
-                raise UserError(f"process {file.read() or '?'} follows {checkpoint} already: stop it first, or stand by") from None
-            yield Lease(file, is_held=False)
-        else:
-            _sign(file)
-            yield Lease(file, is_held=True)
+            file = closing.enter_context(_opened(path)) if path is not None else None
+            is_free = file is None or _is_locked(file)
+        except OSError:  # a mount that knows no locks
+            file, is_free = None, True
+        if is_standby and file is None:
+            raise UserError(f"nobody can stand by at {checkpoint}: a lease needs checkpoints on a disk of this machine")
+        if file is not None and not is_free and not is_standby:
+            holder = next(iter(_signed(file)), "?")
+            raise UserError(f"process {holder} follows {checkpoint} already: stop it first, or stand by")
+        found = Lease(file, is_free, numbers)
+        if is_free:
+            found.sign()
+        yield found
 
 
-def _sign(file: IO[str]) -> None:
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
+def _beside(checkpoint: str) -> Path | None:
+    """The lease's file; None where the checkpoint is not on a file system of this machine."""
+    if ":" not in checkpoint:
+        return Path(f"{checkpoint.rstrip('/')}.lease")
+    return Path(url2pathname(urlsplit(checkpoint).path.rstrip("/")) + ".lease") if checkpoint.startswith("file:") else None
+
+
+def _opened(path: Path) -> IO[str]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("a+")
+
+
+def _is_locked(file: IO[str]) -> bool:
+    """Whether it could be locked at once."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _signed(file: IO[str]) -> list[int]:
+    file.seek(0)
+    return [int(number) for number in file.read().split()]
+
+
+def _wait_for_end(number: int) -> None:
+    """Return when the process has ended, or is not there; after a minute in any case."""
+    try:
+        process = os.pidfd_open(number)
+    except (AttributeError, OSError):  # not on Linux; or it is gone
+        return
+    select.select([process], [], [], _SECONDS_TO_END)
+    os.close(process)

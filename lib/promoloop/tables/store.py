@@ -22,10 +22,15 @@ _NOTE = "spark.databricks.delta.commitInfo.userMetadata"
 _OF_PERSONS = ("user_id", "record", "offer_id", "code", "text", "_rescued")
 
 
+def is_catalog(root: str) -> bool:
+    """Whether `paths.tables` names a catalog's schema, not a place of files."""
+    return re.fullmatch(r"\w+\.\w+", root) is not None
+
+
 def address(settings: Settings, table: Table) -> str:
     """How Spark SQL names the table: ``delta.`URI` `` under a root URI, or catalog.schema.name."""
     root = settings.paths.vault if table.place == "vault" else settings.paths.tables
-    if re.fullmatch(r"\w+\.\w+", root):
+    if is_catalog(root):
         return f"{root}.{table.name}"
     uri = root if ":" in root else str(Path(root).resolve())
     return f"delta.`{uri.rstrip('/')}/{table.name}`"

@@ -1,74 +1,75 @@
 """A past plan made again from the table versions it was made of, into another root, and compared with what it left.
 
 The note in each commit says which versions a job read. They are pinned there as shallow clones: the same files, no copy. Tables the run
-wrote itself begin as they were before it. What it cleaned is cleaned again, apart (`reproduce_cleaning`). Models are trained again beside
-a copy of the registry, so nothing in use changes.
+wrote itself begin as they were before it. Models are trained again beside a copy of the registry, so nothing in use changes. What the
+run cleaned is cleaned again, apart (`cleaning`); that needs a copy of the raw records that came.
 """
 
 import re
 import shutil
-from collections.abc import Sequence
 from datetime import date
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
-from rich.table import Table as Grid
 
 from promoloop import registry, tables
-from promoloop.cli import jobs, loop, reproduce_cleaning
-from promoloop.cli.compared import BY_NAME, Compared, place_is_empty
+from promoloop.cli import jobs, loop
+from promoloop.cli.reproduce import cleaning
+from promoloop.cli.reproduce.compared import Compared, Reproduced, reading_past_versions, require_empty
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 from promoloop.tables import Table
 
 _TRAINED_FOR = {"train_profiles": "score_profiles", "train_recommender": "recommend_items"}
 _TIMED = ("seconds_per_pass",)  # a duration is never the same twice
+_BY_NAME = {table.name: table for table in tables.TABLES}
 
 
-def again(spark: SparkSession, settings: Settings, run_id: str, into: str | None) -> tuple[list[Compared], bool]:
-    """Make plan `run_id` again under `into` (default: `reproduced/RUN` in the output folder), and whether by the settings it was made by.
+def again(spark: SparkSession, settings: Settings, run_id: str, into: str | None) -> Reproduced:
+    """Make plan `run_id` again under `into` (default: `reproduced/RUN` in the output folder), and what was cleaned in its run.
 
-    Raises UserError where no job wrote anything in that run, a pinned version is gone, or `into` holds tables.
+    Raises UserError where no job wrote anything in that run, a version the plan was made of is gone, or `into` holds tables. A cleaning
+    whose versions are gone is left out, and told.
     """
     own = _settings(settings, run_id, into)
     commits = {job: _commits(spark, settings, job, run_id) for job in loop.PLAN_JOBS}
     asked = [job for job in loop.PLAN_JOBS if commits[job] or commits.get(_TRAINED_FOR.get(job, ""))]
-    cleaned, takes = reproduce_cleaning.again(spark, settings, own)
-    if not asked and not takes:
+    cleanings = cleaning.of_run(spark, settings, own)
+    if not asked and not cleanings:
         raise UserError(f"no table was written in run {run_id}; promoloop status --lineage shows the runs there are")
-    made = {table.name for job in asked for table in loop.writes(job)}
-    place_is_empty(spark, own, made)
-    for found in (rows for job in asked for rows in commits[job].values()):
-        if found[0]["version"] > 0:  # its rows of other days and runs
-            tables.clone_version(spark, settings, BY_NAME[found[0]["table"]], found[0]["version"] - 1, own)
-    registry.copy(settings, own)
-    of_all = {name: version for job in asked for name, version in _inputs(commits[job]).items()}
-    pinned: dict[str, int] = {}
-    for job in asked:
-        for name, version in (_inputs(commits[job]) or of_all).items():
-            if name in BY_NAME and name not in made and pinned.get(name) != version:
-                tables.clone_version(spark, settings, BY_NAME[name], version, own)
-                pinned[name] = version
+    made = {table for job in asked for table in loop.writes(job)}
+    require_empty(spark, own, made)
+    compared, left_out = [], []
+    last = [rows[-1] for job in asked for rows in commits[job].values()]
+    for one in cleanings:
         try:
+            compared += cleaning.again(spark, settings, one)
+            last += [rows[-1] for rows in one.commits.values()]
+        except UserError as error:
+            left_out.append(f"the cleaning up to version {one.ended} of {tables.RAW_EVENTS.name} is not made again: {error}")
+    if asked:
+        compared += _plan_again(spark, settings, own, {job: commits[job] for job in asked}, made)
+    return Reproduced(compared, all(row["settings"] == tables.settings_mark(own) for row in last), left_out)
+
+
+def _plan_again(
+    spark: SparkSession, settings: Settings, own: Settings, commits: dict[str, dict[str, list[Row]]], made: set[Table]
+) -> list[Compared]:
+    for found in (rows for of_job in commits.values() for rows in of_job.values()):
+        if found[0]["version"] > 0:  # its rows of other days and runs
+            tables.clone_version(spark, settings, _BY_NAME[found[0]["table"]], found[0]["version"] - 1, own)
+    registry.copy(settings, own)
+    of_all = {name: version for of_job in commits.values() for name, version in _inputs(of_job).items()}
+    pinned: dict[str, int] = {}
+    for job, of_job in commits.items():
+        for name, version in (_inputs(of_job) or of_all).items():
+            if name in _BY_NAME and _BY_NAME[name] not in made and pinned.get(name) != version:
+                tables.clone_version(spark, settings, _BY_NAME[name], version, own)
+                pinned[name] = version
+        with reading_past_versions(job):
             jobs.load(job)(spark, own)
-        except Exception as error:
-            if "FAILED_READ_FILE" in str(error):
-                raise UserError(f"{job}: files of a version the run read are gone, by forget, rekey or a vacuum") from error
-            raise
-    last = [found[-1] for job in asked for found in commits[job].values()]
-    compared = [_compare(spark, settings, own, BY_NAME[row["table"]], row["version"]) for row in last]
-    return cleaned + compared, all(row["settings"] == tables.settings_mark(own) for row in (*takes, *last))
-
-
-def shown(compared: Sequence[Compared]) -> Grid:
-    """Every table with both hashes."""
-    grid = Grid(box=None, pad_edge=False, header_style="dim")
-    for heading in ("table", "version", "recorded", "reproduced", ""):
-        grid.add_column(heading, justify="right" if heading in ("version", "recorded", "reproduced") else "left", no_wrap=True)
-    for one in compared:
-        hashes = (f"{value & (2**64 - 1):016x}" for value in (one.recorded, one.reproduced))
-        grid.add_row(one.table, str(one.version), *hashes, "identical" if one.recorded == one.reproduced else "differs")
-    return grid
+    last = [found[-1] for of_job in commits.values() for found in of_job.values()]
+    return [_compare(spark, settings, own, _BY_NAME[row["table"]], row["version"]) for row in last]
 
 
 def _settings(settings: Settings, run_id: str, into: str | None) -> Settings:
@@ -79,7 +80,7 @@ def _settings(settings: Settings, run_id: str, into: str | None) -> Settings:
         raise UserError(f"run {run_id!r}: a plan is called plan-YYYY-MM-DD") from None
     default = settings.paths.out_folder / "reproduced" / run_id
     if into is None:
-        if not re.match(r"(file:|[^:]*$)", settings.paths.tables) or re.fullmatch(r"\w+\.\w+", settings.paths.tables):
+        if not re.match(r"(file:|[^:]*$)", settings.paths.tables) or tables.is_catalog(settings.paths.tables):
             raise UserError("--into: name a root beside the tables, as they are not on this machine's disk")
         shutil.rmtree(default, ignore_errors=True)
     places = {"tables": into or default / "tables", "checkpoints": default / "checkpoints", "models": default / "models", "out": default}
