@@ -66,5 +66,5 @@ def test_a_standby_waits_for_what_the_holder_left_running(tmp_path: Path) -> Non
 def test_there_is_no_standing_by_at_an_object_store() -> None:
     with sources.lease("s3a://bucket/stream", False) as lease:
         assert lease.is_held
-    with pytest.raises(UserError, match="file system of this machine"), sources.lease("s3a://bucket/stream", True):
+    with pytest.raises(UserError, match="disk of this machine"), sources.lease("s3a://bucket/stream", True):
         pass
