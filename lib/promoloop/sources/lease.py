@@ -33,7 +33,7 @@ class Lease:
         """Return once it is held: when the processes that acted under it have ended."""
         if self.file is not None and not self.is_held:
             fcntl.flock(self.file, fcntl.LOCK_EX)
-            for number in _signed(self.file):
+            for number in set(_signed(self.file)) - set(self.numbers()):
                 _wait_for_end(number)
             self.sign()
         self.is_held = True
