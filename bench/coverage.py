@@ -10,9 +10,11 @@ median, per offer sent. Groups of one partition are apart, those of different on
 
 import argparse
 from collections import defaultdict
+from itertools import product
 from statistics import median
 
 import figures
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promoloop import session, tables
@@ -20,6 +22,17 @@ from promoloop.evaluation import effects, evaluations, subjects
 from promoloop.offers import log
 from promoloop.offers.log import Shop
 from promoloop.settings import load
+
+
+def evaluated(decisions: DataFrame, min_effective: int) -> list[tuple[str, tuple[float, ...]]]:
+    """By method: low, high, what the simulator expects of the offers sent, users sent and held back."""
+    part = decisions.cache()
+    scoped = effects.per_scope(subjects.add_adjustments(part)).where("scope = 'all'").cache()
+    true = scoped.where("is_sent").agg(F.sum("worth")).first()[0] or 0.0
+    rows = effects.measure(scoped, min_effective).where("metric = 'incremental_profit'").collect()
+    for cached in (scoped, part):
+        cached.unpersist()
+    return [(row["method"], (row["low"], row["high"], true, row["count_treated"], row["count_control"])) for row in rows]
 
 
 def main() -> None:
@@ -48,16 +61,10 @@ def main() -> None:
         for users in options.users:
             groups = max(1, round(everyone / users))
             found = defaultdict(list)
-            for partition in range(options.partitions):
-                for group in range(groups):
-                    is_in = F.pmod(F.xxhash64("user_id", F.lit(partition)), F.lit(groups)) == group
-                    part = planned.where(is_in).cache()
-                    scoped = effects.per_scope(subjects.add_adjustments(part)).where("scope = 'all'").cache()
-                    true = scoped.where("is_sent").agg(F.sum("worth")).first()[0] or 0.0
-                    for row in effects.measure(scoped, own.evaluation.min_effective_users).where("metric = 'incremental_profit'").collect():
-                        found[row["method"]].append((row["low"], row["high"], true, row["count_treated"], row["count_control"]))
-                    for cached in (scoped, part):
-                        cached.unpersist()
+            for partition, group in product(range(options.partitions), range(groups)):
+                is_in = F.pmod(F.xxhash64("user_id", F.lit(partition)), F.lit(groups)) == group
+                for method, interval in evaluated(planned.where(is_in), own.evaluation.min_effective_users):
+                    found[method].append(interval)
             for method, intervals in sorted(found.items()):
                 size = f"{len(intervals)} groups of {users} users, {round(median(held for *_, held in intervals))} of them held back"
                 shares = {

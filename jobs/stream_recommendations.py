@@ -27,13 +27,13 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     """
     checkpoint, written = tables.checkpoint(settings, "stream_recommendations"), 0
     with sources.lease(checkpoint, settings.recommenders.stream_standby, partial(session.processes, spark)) as lease:
+        keys = _keys(spark, settings)
         follower, version = _follower(spark, settings)
         if not lease.is_held:
             _rehearse(follower, spark, settings)
-            known = _known(spark, settings)
             print(f"standing by at {checkpoint}", file=sys.stderr, flush=True)
             lease.wait()
-            if _known(spark, settings) != known:
+            if (registry.version_in_use(settings, model.NAME, model.TRAINED_BY), _keys(spark, settings)) != (version, keys):
                 raise UserError("the model or the key of the pseudonyms changed while this process stood by: start it again")
 
         def follow(arrived: DataFrame, take: int) -> None:
@@ -68,18 +68,16 @@ def _rehearse(follower: Follower, spark: SparkSession, settings: Settings) -> No
     """Takes of nobody's events, into a table that is thrown away: so that the first real one finds all that it needs at hand."""
     nobodies = realtime.nobodies(_shop(spark, settings), settings.run.as_of, _NOBODIES)
     with tempfile.TemporaryDirectory() as scratch:
-        stage = settings.model_copy(update={"paths": settings.paths.model_copy(update={"tables": scratch})})
+        stage = settings.at(tables=scratch)
         nobodies.events.cache()
         for _ in range(_REHEARSALS):
             _renew(follower, nobodies.events, nobodies, stage)
         nobodies.events.unpersist()
 
 
-def _known(spark: SparkSession, settings: Settings) -> tuple[str, int | None]:
-    """Versions of what a standby knows and could not learn anew: of the model, and of the keys its pseudonyms are made by."""
-    has_ring = tables.exists(spark, settings, tables.KEY_RING)
-    ring = tables.version(spark, settings, tables.KEY_RING) if has_ring else None
-    return registry.load_document(settings, model.NAME, model.TRAINED_BY)[1], ring
+def _keys(spark: SparkSession, settings: Settings) -> int | None:
+    """The version of the ring of keys that pseudonyms are made by; None where they were never changed."""
+    return tables.version(spark, settings, tables.KEY_RING) if tables.exists(spark, settings, tables.KEY_RING) else None
 
 
 def _shop(spark: SparkSession, settings: Settings) -> Shop:

@@ -95,6 +95,11 @@ def load_document(settings: Settings, name: str, trained_by: str) -> tuple[dict[
         return json.loads(Path(path).read_text()), str(version.version)
 
 
+def version_in_use(settings: Settings, name: str, trained_by: str) -> str:
+    """The version of the champion of `name`. Raises UserError naming the job `trained_by` where there is none."""
+    return str(_champion(settings, name, trained_by).version)
+
+
 def cards(settings: Settings) -> list[dict[str, Any]]:
     """The card of every champion, by name: name, version, as_of, seed, params, figures and what its training added."""
     client = _client(settings)

@@ -82,11 +82,11 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # what is kept is read a few times: packing costs more than it saves
         # the same query is compiled once a session, not anew each time a hundred others came between (the default keeps 100 classes)
         "spark.sql.codegen.cache.maxEntries": "2000",
-        # room for what those become once they are hot; and the collector of least work: nobody waits for an answer while it pauses, and all
-        # that runs is a tenth faster than by G1, on two cores
+        # room for what those become once they are hot; and the collector of least work: all that runs is a tenth faster than by G1, on two
+        # cores
         "spark.driver.extraJavaOptions": f"-XX:ReservedCodeCacheSize=512m -XX:+UseParallelGC{_STREAM if is_stream else ''}",
-        # a broadcast, of which every stage has one, begins with a block of this size: the default's 4 MB are an allocation that G1 answers
-        # with a collection of its own
+        # a broadcast, of which every stage has one, begins with a block of this size: the default is 4 MB, which G1, where it is chosen,
+        # answers with a collection of its own
         "spark.broadcast.blockSize": "256k",
         # plans of models are megabytes of text, written anew at every stage of every query, and kept for a page nobody opens
         "spark.sql.maxPlanStringLength": "4000",

@@ -85,8 +85,10 @@ class Follower:
             yield None
             return
         whom = shop.users.join(F.broadcast(touched(arrived, self.past.as_of)), "user_id", "left_semi").cache()
-        yield refresh(whom, self.past, shop.events, shop.items, day, self.goods, self.judge, self.settings, self.seed)
-        whom.unpersist()
+        try:
+            yield refresh(whom, self.past, shop.events, shop.items, day, self.goods, self.judge, self.settings, self.seed)
+        finally:
+            whom.unpersist()
 
 
 def nobodies(shop: Shop, as_of: date, count: int) -> Shop:

@@ -35,3 +35,7 @@ class Settings(Section):
     execution: ExecutionSettings
     evaluation: EvaluationSettings
     report: ReportSettings
+
+    def at(self, **places: str) -> "Settings":
+        """The same with other `places`, by their names in `paths`."""
+        return self.model_copy(update={"paths": self.paths.model_copy(update=places)})

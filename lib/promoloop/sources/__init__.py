@@ -3,7 +3,7 @@
 from promoloop.sources.check import SetCheck, check
 from promoloop.sources.columns import read_columns, records_schema, redact
 from promoloop.sources.entities import add_is_key_reused, as_rejected, keep_current, placeholders
-from promoloop.sources.lease import Lease, lease
+from promoloop.sources.lease import lease
 from promoloop.sources.mapping import ENTITIES, Files, Mapping, list_mappings, load_mapping
 from promoloop.sources.reading import are_there, arrivals
 from promoloop.sources.stream import Take, take, wait_for
@@ -11,7 +11,6 @@ from promoloop.sources.stream import Take, take, wait_for
 __all__ = [
     "ENTITIES",
     "Files",
-    "Lease",
     "Mapping",
     "SetCheck",
     "Take",

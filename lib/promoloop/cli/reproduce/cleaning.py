@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from promoloop import tables
 from promoloop.cli import jobs, loop
-from promoloop.cli.reproduce.compared import Compared, reading_past_versions, require_empty
+from promoloop.cli.reproduce.compared import Compared, compare, reading_past_versions, require_empty
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 from promoloop.tables import Table
@@ -69,7 +69,10 @@ def again(spark: SparkSession, settings: Settings, cleaning: Cleaning) -> list[C
             if made[0]["version"] > 1:  # version 0 has no rows
                 tables.clone_version(spark, settings, table, made[0]["version"] - 1, place)
         jobs.load(_JOB)(spark, place)
-        return [_compare(spark, settings, place, table, made[-1]["version"]) for table, made in cleaning.written().items()]
+        return [
+            compare(spark, settings, place, table, made[-1]["version"], lambda rows: rows.drop(*_NUMBERED))
+            for table, made in cleaning.written().items()
+        ]
 
 
 def _place(settings: Settings, own: Settings, number: int) -> Settings:
@@ -78,7 +81,7 @@ def _place(settings: Settings, own: Settings, number: int) -> Settings:
     below = f"{root}_cleaning_{number}" if tables.is_catalog(root) else f"{root}/cleaning-{number}"
     # streams remember: never twice in one place, and where executors write, too
     checkpoints = f"{settings.paths.checkpoints if tables.is_catalog(root) else below}/_reproduced-{uuid4().hex}"
-    return own.model_copy(update={"paths": own.paths.model_copy(update={"tables": below, "checkpoints": checkpoints})})
+    return own.at(tables=below, checkpoints=checkpoints)
 
 
 def _commits(spark: SparkSession, settings: Settings, table: Table) -> list[Row]:
@@ -86,9 +89,3 @@ def _commits(spark: SparkSession, settings: Settings, table: Table) -> list[Row]
     is_ours = (F.col("job") == _JOB) & (F.col("operation") == "WRITE") & F.col("inputs")[tables.RAW_EVENTS.name].isNotNull()
     rows = tables.history(spark, settings, table).where(is_ours)
     return rows.select("version", "run_id", "inputs", "settings").orderBy("version").collect()
-
-
-def _compare(spark: SparkSession, settings: Settings, place: Settings, table: Table, version: int) -> Compared:
-    """The whole table, what it held before the cleaning included."""
-    recorded, reproduced = tables.read_version(spark, settings, table, version), tables.read(spark, place, table)
-    return Compared(table.name, version, *(tables.content_hash(frame.drop(*_NUMBERED)) for frame in (recorded, reproduced)))

@@ -1,10 +1,10 @@
 """What a past run left, beside what making it again leaves."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from rich.table import Table as Grid
 
 from promoloop import tables
@@ -47,6 +47,14 @@ def reading_past_versions(job: str) -> Iterator[None]:
         if "FAILED_READ_FILE" in str(error):
             raise UserError(f"{job}: files of a version the run read are gone, by forget, rekey or a vacuum") from error
         raise
+
+
+def compare(
+    spark: SparkSession, settings: Settings, place: Settings, table: Table, version: int, chosen: Callable[[DataFrame], DataFrame]
+) -> Compared:
+    """The rows of `table` that are `chosen`: of its `version` here, and in `place`."""
+    recorded, reproduced = tables.read_version(spark, settings, table, version), tables.read(spark, place, table)
+    return Compared(table.name, version, *(tables.content_hash(chosen(rows)) for rows in (recorded, reproduced)))
 
 
 def shown(compared: Sequence[Compared]) -> Grid:

@@ -8,6 +8,7 @@ run cleaned is cleaned again, apart (`cleaning`); that needs a copy of the raw r
 import re
 import shutil
 from datetime import date
+from functools import partial
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
@@ -15,7 +16,7 @@ from pyspark.sql import functions as F
 from promoloop import registry, tables
 from promoloop.cli import jobs, loop
 from promoloop.cli.reproduce import cleaning
-from promoloop.cli.reproduce.compared import Compared, Reproduced, reading_past_versions, require_empty
+from promoloop.cli.reproduce.compared import Compared, Reproduced, compare, reading_past_versions, require_empty
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 from promoloop.tables import Table
@@ -69,7 +70,8 @@ def _plan_again(
         with reading_past_versions(job):
             jobs.load(job)(spark, own)
     last = [found[-1] for of_job in commits.values() for found in of_job.values()]
-    return [_compare(spark, settings, own, _BY_NAME[row["table"]], row["version"]) for row in last]
+    rows_of_run = partial(_rows_of_run, own)
+    return [compare(spark, settings, own, _BY_NAME[row["table"]], row["version"], rows_of_run) for row in last]
 
 
 def _settings(settings: Settings, run_id: str, into: str | None) -> Settings:
@@ -84,8 +86,8 @@ def _settings(settings: Settings, run_id: str, into: str | None) -> Settings:
             raise UserError("--into: name a root beside the tables, as they are not on this machine's disk")
         shutil.rmtree(default, ignore_errors=True)
     places = {"tables": into or default / "tables", "checkpoints": default / "checkpoints", "models": default / "models", "out": default}
-    paths = settings.paths.model_copy(update={name: str(place) for name, place in places.items()})
-    return settings.model_copy(update={"run": settings.run.model_copy(update={"as_of": as_of}), "paths": paths})
+    of_day = settings.model_copy(update={"run": settings.run.model_copy(update={"as_of": as_of})})
+    return of_day.at(**{name: str(place) for name, place in places.items()})
 
 
 def _commits(spark: SparkSession, settings: Settings, job: str, run_id: str) -> dict[str, list[Row]]:
@@ -103,12 +105,8 @@ def _inputs(commits: dict[str, list[Row]]) -> dict[str, int]:
     return {name: version for rows in commits.values() for name, version in (rows[-1]["inputs"] or {}).items()}
 
 
-def _compare(spark: SparkSession, settings: Settings, own: Settings, table: Table, version: int) -> Compared:
-    def rows_of(frame: DataFrame) -> DataFrame:
-        frame = frame.drop(*_TIMED)
-        if "run_id" in frame.columns:
-            return frame.where(F.col("run_id") == own.run.run_id)
-        return frame.where(F.col("as_of_on") == F.lit(own.run.as_of))
-
-    recorded, reproduced = tables.read_version(spark, settings, table, version), tables.read(spark, own, table)
-    return Compared(table.name, version, *(tables.content_hash(rows_of(frame)) for frame in (recorded, reproduced)))
+def _rows_of_run(own: Settings, rows: DataFrame) -> DataFrame:
+    kept = rows.drop(*_TIMED)
+    if "run_id" in kept.columns:
+        return kept.where(F.col("run_id") == own.run.run_id)
+    return kept.where(F.col("as_of_on") == F.lit(own.run.as_of))
