@@ -7,10 +7,11 @@ foldin_over_retrain   completejourney: items trained up to a week before the hol
                       events, against items trained with that week too; NDCG@10 by factors alone, over users with events in that week.
 freshness_p99_seconds a shop of 2,000 users and 1,000 items; events land `rate` a second, in a commit each second, while
                       jobs/stream_recommendations.py runs as a process of its own, and another stands by; midway the first is killed (-9).
-                      With `--no-standby` it is started again instead. What lands is written to files before, and committed by hand, so that
-                      the stream has the cores; with `--writer spark` a session of Spark's appends it, on the same cores. Per event:
-                      from the commit that landed it (its log file's time) to the take that has merged it (its file in the checkpoint).
-                      Over all events, those of the change of processes among them; apart: over those that landed clear of it.
+                      With `--no-standby` it is started again instead. What lands is written before, by Delta in a copy of the table, and
+                      moved into it, so that the stream has the cores; with `--writer spark` a session of Spark's appends it, on the same
+                      cores. Per event: from the commit that landed it (its log file's time) to the take that has merged it (its file in
+                      the checkpoint). Over all events, those of the change of processes among them; apart: over those that landed clear
+                      of it. It matters how far into a take the kill comes: `take_to_kill_seconds` since the one before was done.
 events_lost           events that no finished take covers, or whose user's list is not what all of the events give.
 """
 
@@ -18,6 +19,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +44,7 @@ from promoloop.recommenders.training import Shop
 from promoloop.settings import Settings, load
 
 AS_OF = date(2026, 3, 2)
+_MARK = "_last_checkpoint"
 
 
 def quality(spark: SparkSession, users: int | None, rank: int) -> dict[str, object]:
@@ -146,22 +149,28 @@ def by_spark(spark: SparkSession, settings: Settings, seconds: int, rate: int) -
 
 
 def by_files(spark: SparkSession, settings: Settings, seconds: int, rate: int) -> Callable[[int], object]:
-    """Lands the events of a second by moving a file made before, and a commit as Delta's protocol has it (a blind append)."""
-    table, written = Path(settings.paths.tables) / "events", []
+    """Lands the events of a second by moving what Delta wrote before, in a copy of the table: data, commit, its sum, its checkpoint."""
+    there, stage = Path(settings.paths.tables) / "events", settings.at(tables=f"{settings.paths.tables}/landing")
+    here = Path(stage.paths.tables) / "events"
+    shutil.copytree(there, here)
+    append, first, marks = by_spark(spark, stage, seconds, rate), _version(there / "_delta_log") + 1, {}
     for second in range(seconds):
-        folder = table.with_name("landing") / str(second)
-        second_of_events(spark, second, rate).write.parquet(str(folder))
-        written.append(next(folder.glob("*.parquet")))
+        append(second)
+        marks[second] = (here / "_delta_log" / _MARK).read_text() if (here / "_delta_log" / _MARK).exists() else None
 
     def land(second: int) -> None:
-        file = written[second].rename(table / f"second-{second}.parquet")
-        stated = {"path": file.name, "partitionValues": {}, "size": file.stat().st_size, "dataChange": True}
-        stated |= {"modificationTime": time.time_ns() // 10**6, "stats": json.dumps({"numRecords": rate})}
-        info = {"timestamp": time.time_ns() // 10**6, "operation": "WRITE", "isBlindAppend": True}
-        log = table / "_delta_log"
-        whole = log / "landing.tmp"
-        whole.write_text("".join(json.dumps(action) + "\n" for action in ({"commitInfo": info}, {"add": stated})))
-        whole.rename(log / f"{_version(log) + 1:020}.json")  # nobody else writes: no version is lost
+        name = f"_delta_log/{first + second:020}"
+        commit = here / f"{name}.json"
+        for added in (json.loads(line).get("add") for line in commit.read_text().splitlines()):
+            if added:
+                (here / added["path"]).rename(there / added["path"])
+        os.utime(commit)  # when it landed
+        for kind in ("json", "crc", "checkpoint.parquet"):
+            if (here / f"{name}.{kind}").exists():
+                (here / f"{name}.{kind}").rename(there / f"{name}.{kind}")
+        if marks[second] is not None:
+            (here / _MARK).write_text(marks[second])
+            (here / _MARK).rename(there / "_delta_log" / _MARK)
 
     return land
 
@@ -221,6 +230,7 @@ def freshness(
         "freshness_p99_seconds": round(float(np.percentile(list(waits.values()), 99)), 2),
         "freshness_most_seconds": round(max(waits.values()), 2),
         "freshness_p99_clear_of_kill_seconds": round(float(np.percentile(steady, 99)), 2),
+        "take_to_kill_seconds": round(killed_at - max(at for _, at in done if at <= killed_at), 1),
         "kill_to_next_take_seconds": round(back - killed_at, 1),
         "events_lost": (len(landed) - len(waits)) * rate + _wrong(spark, settings, first),
     }

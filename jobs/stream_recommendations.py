@@ -2,6 +2,8 @@
 
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +18,7 @@ from promoloop.recommenders.realtime import Follower
 from promoloop.recommenders.training import Shop
 from promoloop.settings import Settings
 
+_NAME = "stream_recommendations"
 # takes that a standby rehearses, and users in them: the second is the first that merges, the third finds its code compiled
 _REHEARSALS, _NOBODIES = 3, 200
 
@@ -25,29 +28,39 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
     One process does at a time. With `stream_standby` another waits, ready to the point of having rehearsed, and takes over.
     """
-    checkpoint, written = tables.checkpoint(settings, "stream_recommendations"), 0
+    checkpoint = tables.checkpoint(settings, _NAME)
     with sources.lease(checkpoint, settings.recommenders.stream_standby, partial(session.processes, spark)) as lease:
-        keys = _keys(spark, settings)
-        follower, version = _follower(spark, settings)
+        keys, shop = _keys(spark, settings), _reader(spark, settings)
+        follower, version = _follower(shop(), settings)
         if not lease.is_held:
-            _rehearse(follower, spark, settings)
+            _rehearse(spark, follower, shop(), settings)
             print(f"standing by at {checkpoint}", file=sys.stderr, flush=True)
             lease.wait()
             if (registry.version_in_use(settings, model.NAME, model.TRAINED_BY), _keys(spark, settings)) != (version, keys):
                 raise UserError("the model or the key of the pseudonyms changed while this process stood by: start it again")
-
-        def follow(arrived: DataFrame, take: int) -> None:
-            nonlocal written
-            written += _renew(follower, arrived, _shop(spark, settings), settings)
-
-        arriving = tables.read_stream(spark, settings, tables.EVENTS)
-        sources.take(arriving, checkpoint, follow, settings.recommenders.stream_every_seconds or None).wait()
+        written = _follow(spark, follower, shop, settings, settings.recommenders.stream_every_seconds or None)
         follower.past.sums.unpersist()
     return Outcome(rows_out=written, figures={"recommender_version": version})
 
 
-def _follower(spark: SparkSession, settings: Settings) -> tuple[Follower, str]:
-    own, as_of, shop = settings.recommenders, settings.run.as_of, _shop(spark, settings)
+def _follow(spark: SparkSession, follower: Follower, shop: Callable[[], Shop], settings: Settings, every_seconds: int | None) -> int:
+    """Renew the lists of whom new events are about, take by take, to the end of the stream; return the rows written."""
+    as_of, written = follower.past.as_of, 0
+
+    def renew(arrived: DataFrame, take: int) -> None:
+        nonlocal written
+        with follower.lists(arrived, shop()) as lists:
+            if lists is not None:
+                dated = lists.withColumn("as_of_on", F.lit(as_of))
+                written += tables.merge(dated, settings, tables.ITEM_RECOMMENDATIONS, gone="is_gone", day=as_of)
+
+    arriving = tables.read_stream(spark, settings, tables.EVENTS)
+    sources.take(arriving, tables.checkpoint(settings, _NAME), renew, every_seconds, is_by_key=True).wait()
+    return written
+
+
+def _follower(shop: Shop, settings: Settings) -> tuple[Follower, str]:
+    own, as_of = settings.recommenders, settings.run.as_of
     document, version = registry.load_document(settings, model.NAME, model.TRAINED_BY)
     learned = Model.from_document(document)
     past = realtime.Past(as_of, interactions.sums(shop.events, as_of, own).persist())
@@ -56,23 +69,14 @@ def _follower(spark: SparkSession, settings: Settings) -> tuple[Follower, str]:
     return Follower(past, goods, ranker.from_document(learned.ranker), own, settings.run.seed + as_of.toordinal()), version
 
 
-def _renew(follower: Follower, arrived: DataFrame, shop: Shop, into: Settings) -> int:
-    as_of = follower.past.as_of
-    with follower.lists(arrived, shop) as lists:
-        if lists is None:
-            return 0
-        return tables.merge(lists.withColumn("as_of_on", F.lit(as_of)), into, tables.ITEM_RECOMMENDATIONS, gone="is_gone", day=as_of)
-
-
-def _rehearse(follower: Follower, spark: SparkSession, settings: Settings) -> None:
-    """Takes of nobody's events, into a table that is thrown away: so that the first real one finds all that it needs at hand."""
-    nobodies = realtime.nobodies(_shop(spark, settings), settings.run.as_of, _NOBODIES)
+def _rehearse(spark: SparkSession, follower: Follower, shop: Shop, settings: Settings) -> None:
+    """Follow what nobody did, in tables that are thrown away: so that the first real take finds all that it needs at hand."""
+    nobodies = realtime.nobodies(shop, settings.run.as_of, _NOBODIES)
     with tempfile.TemporaryDirectory() as scratch:
-        stage = settings.at(tables=scratch)
-        nobodies.events.cache()
-        for _ in range(_REHEARSALS):
-            _renew(follower, nobodies.events, nobodies, stage)
-        nobodies.events.unpersist()
+        stage = settings.at(tables=f"{scratch}/tables", checkpoints=f"{scratch}/checkpoints")
+        for take in range(_REHEARSALS):
+            tables.append_once(nobodies.events, stage, tables.EVENTS, "rehearsal", take)
+            _follow(spark, follower, lambda: replace(nobodies, events=tables.read(spark, stage, tables.EVENTS)), stage, None)
 
 
 def _keys(spark: SparkSession, settings: Settings) -> int | None:
@@ -80,8 +84,10 @@ def _keys(spark: SparkSession, settings: Settings) -> int | None:
     return tables.version(spark, settings, tables.KEY_RING) if tables.exists(spark, settings, tables.KEY_RING) else None
 
 
-def _shop(spark: SparkSession, settings: Settings) -> Shop:
-    return Shop(*(tables.read(spark, settings, table) for table in (tables.EVENTS, tables.USERS, tables.ITEMS)))
+def _reader(spark: SparkSession, settings: Settings) -> Callable[[], Shop]:
+    """Gives the shop as it is now; users and items, which seldom change, from memory."""
+    users, items = (tables.Held(spark, settings, table) for table in (tables.USERS, tables.ITEMS))
+    return lambda: Shop(tables.read(spark, settings, tables.EVENTS), users.read(), items.read())
 
 
 if __name__ == "__main__":

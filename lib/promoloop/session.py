@@ -17,7 +17,7 @@ from promoloop.settings import Settings
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
 _JARS = ("delta-spark_4.1_2.13", "delta-storage")
 # takes are small, and planned anew each time: the second compiler would be busy for minutes, on the cores that they need
-_STREAM = " -XX:TieredStopAtLevel=1"
+_STREAM_JAVA = " -XX:TieredStopAtLevel=1"
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -84,7 +84,7 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.sql.codegen.cache.maxEntries": "2000",
         # room for what those become once they are hot; and the collector of least work: all that runs is a tenth faster than by G1, on two
         # cores
-        "spark.driver.extraJavaOptions": f"-XX:ReservedCodeCacheSize=512m -XX:+UseParallelGC{_STREAM if is_stream else ''}",
+        "spark.driver.extraJavaOptions": f"-XX:ReservedCodeCacheSize=512m -XX:+UseParallelGC{_STREAM_JAVA if is_stream else ''}",
         # a broadcast, of which every stage has one, begins with a block of this size: the default is 4 MB, which G1, where it is chosen,
         # answers with a collection of its own
         "spark.broadcast.blockSize": "256k",
@@ -94,6 +94,7 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.ui.retainedJobs": "50",
         "spark.ui.retainedStages": "50",
         "spark.ui.retainedTasks": "500",
+        **(_few_rows(settings) if is_stream else {}),
     }
     builder = SparkSession.builder.master(settings.spark.master).appName("promoloop")
     for key, value in options.items():
@@ -101,6 +102,12 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def _few_rows(settings: Settings) -> dict[str, str]:
+    """A take's plan is made once and not again after each stage, which took a tenth of it; so no more partitions than cores."""
+    partitions = min(settings.spark.shuffle_partitions, os.cpu_count() or 1)
+    return {"spark.sql.adaptive.enabled": "false", "spark.sql.shuffle.partitions": str(partitions)}
 
 
 def fetch_jars() -> list[Path]:

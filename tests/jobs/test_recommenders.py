@@ -1,7 +1,6 @@
 """train_recommender and recommend_items on a shop of two tastes."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -102,9 +101,17 @@ def test_the_stream_follows_touched_users_alone_and_a_rerun_changes_nothing(spar
     assert tables.content_hash(of("user_id != 'u40'")) == before
     after = tables.content_hash(of("true"))
     assert stream_recommendations.run(spark, shop).rows_out == 0, "nothing new"
-    shutil.rmtree(Path(shop.paths.checkpoints) / "stream_recommendations")  # as if killed before it could remember
+    checkpoint = Path(shop.paths.checkpoints) / "stream_recommendations"
+    (checkpoint / "commits" / "0").unlink()  # as if killed before it could remember
     assert stream_recommendations.run(spark, shop).rows_out == len(mine)
     assert tables.content_hash(of("true")) == after
+    (checkpoint / "commits" / "0").unlink()
+    more = tables.read(spark, shop, tables.EVENTS).where("event_id = 'later'").withColumn("user_id", F.lit("u07"))
+    tables.append_once(more, shop, tables.EVENTS, "more", 0)
+    theirs = of("user_id IN ('u40', 'u07')")
+    assert stream_recommendations.run(spark, shop).rows_out == theirs.count(), "what came since comes with what is taken again"
+    assert [entry.name for entry in (checkpoint / "commits").glob("[0-9]*")] == ["0"]
+    assert "You bought it before" in {row.reason for row in theirs.where("user_id = 'u07' AND item_id = 'i02'").collect()}
 
 
 def test_a_standby_rehearses_on_nobody_and_takes_over_where_the_first_ended(

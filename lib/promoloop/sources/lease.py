@@ -13,10 +13,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from promoloop.errors import UserError
+from promoloop.sources.checkpoint import path_here
 
 _SECONDS_TO_END = 60.0
 
@@ -52,10 +51,10 @@ def lease(checkpoint: str, is_standby: bool, numbers: Callable[[], list[int]] = 
 
     Raises UserError where another has it and this one is not to stand by, or is to stand by where no lease can be had.
     """
-    path = _beside(checkpoint)
+    folder = path_here(checkpoint)
     with ExitStack() as closing:
         try:
-            file = closing.enter_context(_opened(path)) if path is not None else None
+            file = closing.enter_context(_opened(folder.with_name(f"{folder.name}.lease"))) if folder is not None else None
             is_free = file is None or _is_locked(file)
         except OSError:  # a mount that knows no locks
             file, is_free = None, True
@@ -68,13 +67,6 @@ def lease(checkpoint: str, is_standby: bool, numbers: Callable[[], list[int]] = 
         if is_free:
             found.sign()
         yield found
-
-
-def _beside(checkpoint: str) -> Path | None:
-    """The lease's file; None where the checkpoint is not on a file system of this machine."""
-    if ":" not in checkpoint:
-        return Path(f"{checkpoint.rstrip('/')}.lease")
-    return Path(url2pathname(urlsplit(checkpoint).path.rstrip("/")) + ".lease") if checkpoint.startswith("file:") else None
 
 
 def _opened(path: Path) -> IO[str]:

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from promoloop.errors import UserError
+from promoloop.sources.checkpoint import plan_anew
 
 _UNREAD_FILE = re.compile(r"FAILED_READ_FILE[^\n]*?reading file (\S+?)\.?(?:\s|$)")
 Handler = Callable[[DataFrame, int], None]
@@ -34,11 +35,14 @@ class Take:
             raise
 
 
-def take(stream: DataFrame, checkpoint: str, handle: Handler, every_seconds: int | None = None) -> Take:
+def take(stream: DataFrame, checkpoint: str, handle: Handler, every_seconds: int | None = None, is_by_key: bool = False) -> Take:
     """Start giving `handle` what is new as (rows, number of the take); without `every_seconds` it ends when nothing is left.
 
-    After a kill the same rows come again under the same number, so a handler writes with that number (append_once) or by key (merge).
+    After a kill the same rows come again under the same number, for a handler that writes with that number (append_once). One that
+    writes by key (merge), so that no matter which rows come together, says `is_by_key`: then those that came since come with them.
     """
+    if is_by_key:
+        plan_anew(checkpoint)
     errors: list[UserError] = []
 
     def guarded(rows: DataFrame, number: int) -> None:

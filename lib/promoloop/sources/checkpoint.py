@@ -1,0 +1,30 @@
+"""The folder in which Structured Streaming remembers what a query took, where that folder is on a disk of this machine."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+
+def path_here(checkpoint: str) -> Path | None:
+    """The folder of `checkpoint`; None where it is not on a file system of this machine."""
+    if ":" not in checkpoint:
+        return Path(checkpoint)
+    return Path(url2pathname(urlsplit(checkpoint).path)) if checkpoint.startswith("file:") else None
+
+
+def plan_anew(checkpoint: str) -> None:
+    """Let the take that was planned and not finished be planned again, to hold what came since as well; elsewhere it is repeated as it was.
+
+    Spark writes what a take covers (`offsets/N`) before it and that it is done (`commits/N`) after it, so that the same rows come again
+    under the same number. Without the former it plans take N as if for the first time. No other process may follow the checkpoint.
+    """
+    folder = path_here(checkpoint)
+    planned = max(_takes(folder / "offsets"), default=None) if folder is not None else None
+    if folder is None or planned is None or planned in _takes(folder / "commits"):
+        return
+    for name in (f".{planned}.crc", str(planned)):  # first the sum, without which a file is read, too
+        (folder / "offsets" / name).unlink(missing_ok=True)
+
+
+def _takes(log: Path) -> set[int]:
+    return {int(entry.name) for entry in log.iterdir() if entry.name.isdigit()} if log.is_dir() else set()
