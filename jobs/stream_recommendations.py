@@ -20,7 +20,7 @@ from promoloop.settings import Settings
 
 _NAME = "stream_recommendations"
 # takes that a standby rehearses, and users in them: the second is the first that merges, the third finds its code compiled
-_REHEARSALS, _NOBODIES = 3, 200
+_REHEARSALS, _NOBODIES = 6, 200
 
 
 def run(spark: SparkSession, settings: Settings) -> Outcome:
