@@ -19,7 +19,7 @@ from promoloop.recommenders.training import Shop
 from promoloop.settings import Settings
 
 _NAME = "stream_recommendations"
-# takes that a standby rehearses, and users in them: the second is the first that merges, the third finds its code compiled
+# takes that a standby rehearses, and users in them: the second is the first that merges; after six a real one costs what it costs later
 _REHEARSALS, _NOBODIES = 6, 200
 
 
@@ -28,9 +28,15 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
     One process does at a time. With `stream_standby` another waits, ready to the point of having rehearsed, and takes over.
     """
-    checkpoint = tables.checkpoint(settings, _NAME)
-    with sources.lease(checkpoint, settings.recommenders.stream_standby, partial(session.processes, spark)) as lease:
-        keys, shop = _keys(spark, settings), _reader(spark, settings)
+    checkpoint, processes = tables.checkpoint(settings, _NAME), partial(session.processes, spark)
+    users, items = (tables.Held(spark, settings, table) for table in (tables.USERS, tables.ITEMS))
+    with sources.lease(checkpoint, settings.recommenders.stream_standby, processes) as lease, users, items:
+
+        def shop() -> Shop:
+            """As it is now; users and items, which seldom change, from memory."""
+            return Shop(tables.read(spark, settings, tables.EVENTS), users.read(), items.read())
+
+        keys = _keys(spark, settings)
         follower, version = _follower(shop(), settings)
         if not lease.is_held:
             _rehearse(spark, follower, shop(), settings)
@@ -82,12 +88,6 @@ def _rehearse(spark: SparkSession, follower: Follower, shop: Shop, settings: Set
 def _keys(spark: SparkSession, settings: Settings) -> int | None:
     """The version of the ring of keys that pseudonyms are made by; None where they were never changed."""
     return tables.version(spark, settings, tables.KEY_RING) if tables.exists(spark, settings, tables.KEY_RING) else None
-
-
-def _reader(spark: SparkSession, settings: Settings) -> Callable[[], Shop]:
-    """Gives the shop as it is now; users and items, which seldom change, from memory."""
-    users, items = (tables.Held(spark, settings, table) for table in (tables.USERS, tables.ITEMS))
-    return lambda: Shop(tables.read(spark, settings, tables.EVENTS), users.read(), items.read())
 
 
 if __name__ == "__main__":

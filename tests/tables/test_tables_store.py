@@ -68,15 +68,17 @@ def test_insert_only_merge_keeps_the_first(spark: SparkSession, settings: Settin
 
 def test_a_held_table_is_read_anew_once_it_has_a_new_version(spark: SparkSession, settings: Settings) -> None:
     tables.merge(rows(spark, ITEMS, {"item_id": "i1", "stock": 3}), settings, ITEMS)
-    held = tables.Held(spark, settings, ITEMS)
-    first = held.read()
-    assert [row.stock for row in first.collect()] == [3]
-    assert held.read() is first
-    tables.merge(rows(spark, ITEMS, {"item_id": "i1", "stock": 0}), settings, ITEMS)
-    assert [row.stock for row in held.read().collect()] == [0]
-    assert [row.stock for row in tables.read(spark, settings, ITEMS).collect()] == [0]
-    assert not first.is_cached
-    held.release()
+    with tables.Held(spark, settings, ITEMS) as held:
+        first = held.read()
+        assert [row.stock for row in first.collect()] == [3]
+        assert held.read() is first
+        tables.merge(rows(spark, ITEMS, {"item_id": "i1", "stock": 0}), settings, ITEMS)
+        second = held.read()
+        assert [row.stock for row in second.collect()] == [0]
+        assert [row.stock for row in tables.read(spark, settings, ITEMS).collect()] == [0]
+        assert not first.is_cached
+        assert second.is_cached
+    assert not second.is_cached
 
 
 def test_append_once_skips_a_version_already_there(spark: SparkSession, settings: Settings) -> None:
