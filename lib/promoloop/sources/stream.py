@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pyspark.errors import StreamingQueryException
@@ -17,9 +18,10 @@ Handler = Callable[[DataFrame, int], None]
 
 @dataclass
 class Take:
-    """A running query and the user's error its handler ended with, if any."""
+    """A running query, whether it ends by itself, and the user's error its handler ended with, if any."""
 
     query: StreamingQuery
+    is_endless: bool
     errors: list[UserError] = field(default_factory=list)
 
     def wait(self, seconds: int | None = None) -> None:
@@ -33,6 +35,15 @@ class Take:
             if unread:
                 raise UserError(f"file {unread[1]} cannot be read to its end: put a whole one in its place and run again") from None
             raise
+
+    def settle(self) -> None:
+        """Wait for the end, however it ends, of one that ends by itself.
+
+        Stopped amid a commit, it may leave the session with another view of a table than what the table's log says.
+        """
+        if not self.is_endless:
+            with suppress(StreamingQueryException):
+                self.query.awaitTermination()
 
 
 def take(stream: DataFrame, checkpoint: str, handle: Handler, every_seconds: int | None = None, is_by_key: bool = False) -> Take:
@@ -54,17 +65,21 @@ def take(stream: DataFrame, checkpoint: str, handle: Handler, every_seconds: int
 
     writer = stream.writeStream.option("checkpointLocation", checkpoint).foreachBatch(guarded)
     writer = writer.trigger(availableNow=True) if every_seconds is None else writer.trigger(processingTime=f"{every_seconds} seconds")
-    return Take(writer.start(), errors)
+    return Take(writer.start(), every_seconds is not None, errors)
 
 
 def wait_for(takes: Sequence[Take]) -> None:
-    """Wait for the end of all; the first that fails stops the others. Raises as `Take.wait`."""
+    """Wait for the end of all; once one fails the endless ones are stopped, the others come to their end. Raises as `Take.wait`."""
     try:
         while any(one.query.isActive for one in takes):
             for one in takes:
                 one.wait(1)
         for one in takes:
             one.wait()
+    except (UserError, StreamingQueryException):
+        for one in takes:
+            one.settle()
+        raise
     finally:
         for one in takes:
             one.query.stop()
