@@ -57,10 +57,7 @@ def exists(spark: SparkSession, settings: Settings, table: Table) -> bool:
 
 def read(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
     """The table, all rows. Raises UserError where it has not been written yet, naming the job that writes it."""
-    newest = _newest(spark, settings, table)
-    if newest is None:
-        raise UserError(f"table {table.name} is missing under {settings.paths.tables}: run {table.written_by} first")
-    lineage.note_read(settings, table, newest.version)
+    version(spark, settings, table)
     return spark.table(address(settings, table))
 
 
@@ -91,9 +88,12 @@ def _is_gone(table: Table, version: int, error: AnalysisException) -> UserError:
 
 
 def version(spark: SparkSession, settings: Settings, table: Table) -> int:
-    """The table's current version. Raises UserError as `read`."""
-    read(spark, settings, table)
-    return _version(spark, settings, table)
+    """The table's current version, noted as read. Raises UserError as `read`."""
+    newest = _newest(spark, settings, table)
+    if newest is None:
+        raise UserError(f"table {table.name} is missing under {settings.paths.tables}: run {table.written_by} first")
+    lineage.note_read(settings, table, newest.version)
+    return newest.version
 
 
 def history(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
@@ -103,7 +103,7 @@ def history(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
 
 def read_stream(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
     """Rows appended to the table, as a stream; rows that `forget` or `rekey` changed do not come again. Raises UserError as `read`."""
-    read(spark, settings, table)
+    version(spark, settings, table)
     stream, name = spark.readStream.format("delta").option("skipChangeCommits", "true"), address(settings, table)
     return stream.load(_path(name)) if _is_path(name) else stream.table(name)
 
