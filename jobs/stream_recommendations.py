@@ -29,12 +29,15 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     One process does at a time. With `stream_standby` another waits, ready to the point of having rehearsed, and takes over.
     """
     checkpoint, processes = tables.checkpoint(settings, _NAME), partial(session.processes, spark)
-    users, items = (tables.Held(spark, settings, table) for table in (tables.USERS, tables.ITEMS))
-    with sources.lease(checkpoint, settings.recommenders.stream_standby, processes) as lease, users, items:
+    with (
+        sources.lease(checkpoint, settings.recommenders.stream_standby, processes) as lease,
+        tables.held(spark, settings, tables.USERS) as users,
+        tables.held(spark, settings, tables.ITEMS) as items,
+    ):
 
         def shop() -> Shop:
             """As it is now; users and items, which seldom change, from memory."""
-            return Shop(tables.read(spark, settings, tables.EVENTS), users.read(), items.read())
+            return Shop(tables.read(spark, settings, tables.EVENTS), users(), items())
 
         keys = _keys(spark, settings)
         follower, version = _follower(shop(), settings)

@@ -68,12 +68,12 @@ def test_insert_only_merge_keeps_the_first(spark: SparkSession, settings: Settin
 
 def test_a_held_table_is_read_anew_once_it_has_a_new_version(spark: SparkSession, settings: Settings) -> None:
     tables.merge(rows(spark, ITEMS, {"item_id": "i1", "stock": 3}), settings, ITEMS)
-    with tables.Held(spark, settings, ITEMS) as held:
-        first = held.read()
+    with tables.held(spark, settings, ITEMS) as read:
+        first = read()
         assert [row.stock for row in first.collect()] == [3]
-        assert held.read() is first
+        assert read() is first
         tables.merge(rows(spark, ITEMS, {"item_id": "i1", "stock": 0}), settings, ITEMS)
-        second = held.read()
+        second = read()
         assert [row.stock for row in second.collect()] == [0]
         assert [row.stock for row in tables.read(spark, settings, ITEMS).collect()] == [0]
         assert not first.is_cached

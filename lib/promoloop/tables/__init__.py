@@ -1,7 +1,7 @@
 """Every table once: name, columns, grain, key, clustering, how it is written; and the only reads and writes there are."""
 
 from promoloop.tables.behaviour import BATCHES, ENTITIES_REJECTED, EVENTS, EVENTS_REJECTED, RAW_EVENTS
-from promoloop.tables.held import Held
+from promoloop.tables.held import held
 from promoloop.tables.learned import (
     ITEM_FEATURES,
     ITEM_RECOMMENDATIONS,
@@ -99,7 +99,6 @@ __all__ = [
     "USER_PROFILES",
     "VAULT",
     "Column",
-    "Held",
     "Table",
     "address",
     "append_once",
@@ -110,6 +109,7 @@ __all__ = [
     "erase_people",
     "exists",
     "has_untaken",
+    "held",
     "history",
     "is_catalog",
     "merge",

@@ -1,7 +1,7 @@
 """A table in memory for a process that reads it again and again."""
 
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -10,34 +10,28 @@ from promoloop.tables import store
 from promoloop.tables.table import Table
 
 
-class Held:
-    """Rows of a table, kept in the executors' memory (and on their disks, where that is short) until the table has a new version.
+@contextmanager
+def held(spark: SparkSession, settings: Settings, table: Table) -> Iterator[Callable[[], DataFrame]]:
+    """Yield what reads the table as it is now; what was read before is void once there is a new version. Raises UserError as `store.read`.
 
-    The end of a `with` gives the memory back.
+    Rows are kept in the executors' memory (and on their disks, where that is short) until then, or until the end of the `with`.
     """
+    kept: dict[int, DataFrame] = {}  # one version at most
 
-    def __init__(self, spark: SparkSession, settings: Settings, table: Table) -> None:
-        self._spark, self._settings, self._table = spark, settings, table
-        self._rows: DataFrame | None = None
-        self._version = -1
+    def release() -> None:
+        for rows in kept.values():
+            rows.unpersist()
+        kept.clear()
 
-    def read(self) -> DataFrame:
-        """The table as it is now; what was read before is void then. Raises UserError as `store.read`."""
-        version = store.version(self._spark, self._settings, self._table)
-        if self._rows is None or version != self._version:
-            self._release()
+    def read() -> DataFrame:
+        version = store.version(spark, settings, table)
+        if version not in kept:
+            release()
             # named with its version: Spark takes what is kept of a table without one for the table, whatever was written since
-            self._rows = store.read_version(self._spark, self._settings, self._table, version).persist()
-            self._version = version
-        return self._rows
+            kept[version] = store.read_version(spark, settings, table, version).persist()
+        return kept[version]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._release()
-
-    def _release(self) -> None:
-        if self._rows is not None:
-            self._rows.unpersist()
-            self._rows = None
+    try:
+        yield read
+    finally:
+        release()
