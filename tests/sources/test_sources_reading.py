@@ -64,6 +64,23 @@ def test_rescued_json_names_nobody(spark: SparkSession, tmp_path: Path) -> None:
     assert json.loads(rows[1]["_rescued"]) == {"unread": '{"xx": 9999999999, "xxx": "xxx'}
 
 
+def test_a_field_stated_as_null_is_no_new_one_and_hides_none(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    lines = ['{"ts": 1767344400, "who": "ann", "what": null}', '{"ts": 1767344400, "who": null, "what": "page", "colour": "red"}']
+    (tmp_path / "b" / "1.json").write_text("\n".join(lines))
+    sound, more = raw(spark, mapping(tmp_path, format="json"), tmp_path).orderBy("row_number").collect()
+    assert (sound["event_type"], sound["_rescued"]) == (None, None)
+    assert (more["user_id"], json.loads(more["_rescued"])) == (None, {"new": {"colour": "red"}})
+
+
+def test_a_file_is_named_as_it_lies_below_the_folder_whatever_its_letters(spark: SparkSession, tmp_path: Path) -> None:
+    folder = tmp_path / "a shop, 50 %"
+    (folder / "b c").mkdir(parents=True)
+    (folder / "b c" / "1+1 é.csv").write_text("ts,who,what,eur\n1767344400,ann,page,1\n")
+    row = raw(spark, mapping(folder), folder).collect()[0]
+    assert (row["batch_id"], row["source_file"]) == ("b c", "b c/1+1 é.csv")
+
+
 def test_parquet_keeps_its_columns(spark: SparkSession, tmp_path: Path) -> None:
     frame = spark.createDataFrame([(1767344400, "ann", "page", 1.5, "red")], "ts long, who string, what string, eur double, colour string")
     frame.write.parquet(str(tmp_path / "b"))

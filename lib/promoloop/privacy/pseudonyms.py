@@ -2,13 +2,13 @@
 
 pseudonym = hex(HMAC-SHA-256(key, raw id)), 64 characters; after re-keying, the same of the pseudonym before under the newer secret. The
 hash runs in a vectorised function that carries the key in its closure: a native expression (nested sha2 calls) would print the padded
-key in every query plan, event log and UI page. Each Arrow batch is dictionary-encoded first, so the hash runs once per distinct id of a
-batch, not once per row.
+key in every query plan, event log and UI page. Each Arrow batch is dictionary-encoded first, and the pseudonyms of the ids seen lately are
+remembered, so the hash runs for an id that is new, not for every row.
 """
 
 import hmac
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException
@@ -19,10 +19,12 @@ from pyspark.sql.pandas.functions import arrow_udf
 
 from promoloop.privacy.keys import Key
 
+_REMEMBERED = 300_000  # some 60 MB of a Python worker
+
 
 def pseudonymise(raw: Column, key: Key) -> Column:
     """The pseudonym of `raw` (a string column; null stays null), 64 hex characters."""
-    return _per_distinct(raw, lambda value: pseudonym_of(value, key))
+    return _per_distinct(raw, lambda value: pseudonym_of(value, key), remembered=_REMEMBERED)
 
 
 def pseudonym_of(raw: str, key: Key) -> str:
@@ -68,11 +70,19 @@ def _wrap_in_json(record: Column, named: Collection[str], secret: bytes) -> Colu
     return _per_distinct(record, changed)
 
 
-def _per_distinct(texts: Column, change: Callable[[str], str]) -> Column:
+def _per_distinct(texts: Column, change: Callable[[str], str], remembered: int = 0) -> Column:
+    """`change` of each text; that of up to `remembered` texts seen lately is not worked out again."""
+
     @arrow_udf(T.StringType())  # type: ignore[call-overload,untyped-decorator]
-    def changed(values: pa.Array) -> pa.Array:
-        encoded = values.dictionary_encode()
-        return pa.array([change(value) for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
+    def changed(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        known: dict[str, str] = {}
+        for values in batches:
+            encoded = values.dictionary_encode()
+            distinct = encoded.dictionary.to_pylist()
+            if len(known) + len(distinct) > remembered:
+                known = {}
+            known.update((text, change(text)) for text in distinct if text not in known)
+            yield pa.array(map(known.__getitem__, distinct), pa.string()).take(encoded.indices)
 
     column: Column = changed(texts.cast("string"))
     return column

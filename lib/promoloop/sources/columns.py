@@ -31,11 +31,14 @@ def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: s
         .withColumn("received_at", F.expr(files.received_at).cast("timestamp"))
         .withColumn("as_of", F.lit(as_of).cast("date"))
     )
-    named = placed.select("*", *[F.nullif(F.trim(F.col("fields")[name]), F.lit("")).alias(f"{name}") for name in files.fields])
+    given = {name: f"_given_{number}" for number, name in enumerate(files.fields)}
+    found = placed.select("*", *[F.col("fields")[name].alias(text) for name, text in given.items()])  # each looked up once
+    texts_of = [F.nullif(F.trim(text), F.lit("")).alias(name) for name, text in given.items()]
+    named = found.select("*", *texts_of, _has_new(given).alias("_has_new")).drop(*given.values())
     if files.only is not None:
         named = named.where(F.col("fields").isNull() | F.coalesce(F.expr(files.only), F.lit(False)))
     raw = {name: F.expr(expression) for name, expression in files.columns.items()}
-    place_and_line = ("batch_id", "source_file", "row_number", "received_at", "line", "fields")
+    place_and_line = ("batch_id", "source_file", "row_number", "received_at", "line", "fields", "_has_new")
     vault = [_identifiers(files).alias("identifiers")] if has_identifiers else []
     texts = named.select(*place_and_line, *[c.alias(f"_{n}") for n, c in raw.items()], *vault)
     kinds = {field.name: field.dataType for field in schema}
@@ -115,6 +118,13 @@ def _identifiers(files: Files) -> Column:
     return F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull())
 
 
+def _has_new(given: Mapping[str, str]) -> Column:
+    """Whether a record has other fields than those in `given` (its text by field); null where it cannot be read."""
+    stated = reduce(Column.__add__, [F.when(F.col(text).isNotNull(), 1).otherwise(0) for text in given.values()])
+    others = F.array_except(F.map_keys("fields"), F.array(*map(F.lit, given)))
+    return F.when(F.size("fields") == stated, False).otherwise(F.size(others) > 0)  # as many fields as known ones: no need to compare
+
+
 def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
     """JSON of what was left over; personal fields never, and mail addresses and phone numbers struck out of the rest.
 
@@ -122,7 +132,7 @@ def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
     """
     known = F.array(*[F.lit(name) for name in files.fields])
     personal = F.array(*[F.lit(name) for name in files.personal]) if files.personal else F.array().cast("array<string>")
-    has_new = F.size(F.array_except(F.map_keys("fields"), known)) > 0
+    has_new = F.coalesce("_has_new", F.lit(False))
     new = F.map_filter("fields", lambda name, value: ~F.array_contains(known, name) & ~F.array_contains(personal, name))
     shape = F.regexp_replace(F.regexp_replace("line", r"\p{L}", "x"), r"\d", "9")
     has_failed = reduce(Column.__or__, failed.values(), F.lit(False))

@@ -35,7 +35,7 @@ class Files(Section):
     vocabulary: dict[str, list[str]] = Field(default={}, description="Our event type = the source's words for it")
     has_own_ids: bool = Field(default=False, description="Two events of equal content under two ids are two events, not a repeat")
     batch: str = Field(
-        default="coalesce(try_element_at(split(source_file, '/'), -2), source_file)",
+        default="substring_index(substring_index(source_file, '/', -2), '/', 1)",
         description="Spark SQL over source_file: the batch's name",
     )
     received_at: str = Field(default="file_modified_at", description="Spark SQL over source_file, batch_id and file_modified_at")

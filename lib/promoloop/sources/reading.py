@@ -8,6 +8,7 @@ import csv
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.errors import AnalysisException
@@ -69,7 +70,11 @@ def _as_glob(pattern: str) -> str:
 
 
 def _relative(file_path: Column, folder: str) -> Column:
-    return F.url_decode(F.regexp_extract(file_path, re.escape(re.sub(r"^\w+:/*", "/", folder)) + "/(.*)$", 1))
+    """Worked out anew for every record, so it is spared the patterns and decodings it can be spared."""
+    escaped = F.contains(file_path, F.lit("%"))
+    path = F.when(escaped, F.url_decode(F.replace(file_path, F.lit("+"), F.lit("%2B")))).otherwise(file_path)
+    below = re.sub(r"^\w+:/*", "/", folder) + "/"
+    return F.substr(path, F.locate(below, path) + len(below))
 
 
 @arrow_udf(T.LongType())  # type: ignore[call-overload,untyped-decorator]
@@ -81,7 +86,7 @@ def _count_up(batches: Iterator[tuple[pa.Array, pa.Array]]) -> Iterator[pa.Array
         numbers, start = [], 0
         for place, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
             first = seen.get(place, offsets[start].as_py())
-            numbers.append(pa.array(range(first, first + end - start), pa.int64()))
+            numbers.append(pa.array(np.arange(first, first + end - start)))
             seen[place] = first + end - start
             start = end
         yield pa.concat_arrays(numbers) if numbers else pa.array([], pa.int64())
