@@ -32,15 +32,17 @@ def made_id() -> Column:
 
 
 def add_identity(received: DataFrame) -> DataFrame:
-    """Add record_id (where the record came from), fingerprint (what it says) and occurred_on; fill event_id where the source has none.
+    """Add record_id (where it came from), fingerprint (what it says), occurred_on and user_day; fill event_id where the source has none.
 
-    Same rows. Two records with one fingerprint say the same thing, whatever their event_id: the natural key.
+    Same rows. Two records with one fingerprint say the same thing, whatever their event_id: the natural key. user_day stands for user and
+    day in eight bytes; of n of them two are one by chance with a probability of n² / 2⁶⁵.
     """
     return (
         received.withColumn("record_id", F.xxhash64("batch_id", "source_file", "row_number"))
         .withColumn("fingerprint", _fingerprint(F.col("session_id")))
         .withColumn("event_id", F.coalesce("event_id", made_id()))
         .withColumn("occurred_on", F.to_date("occurred_at"))
+        .withColumn("user_day", F.xxhash64("user_id", "occurred_on"))
     )
 
 
@@ -100,25 +102,24 @@ def add_sessions(accepted: DataFrame, gap_minutes: int) -> DataFrame:
 
 
 def bot_days(identified: DataFrame, settings: EventsSettings) -> DataFrame:
-    """Days on which a user acts like a machine: user_id, occurred_on; key both.
+    """Days on which a user acts like a machine: user_day, the key.
 
     Of the days with at least `bot_min_events` events: more than `bot_events_per_hour` an hour over the time they span, or gaps
     between events that hardly vary (deviation under `bot_regularity` of their mean), or half of the gaps under `bot_dwell_seconds` (so a
     burst is seen among all else the user did that day). The lines of an order are bought at one moment: a purchase counts once an order.
     """
-    day = ("user_id", "occurred_on")
     moments = identified.where(F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull())
-    busy = moments.groupBy(*day).count().where(F.col("count") >= settings.bot_min_events).select(*day)
+    busy = moments.groupBy("user_day").count().where(F.col("count") >= settings.bot_min_events).select("user_day")
     order = F.coalesce("order_id", F.col("occurred_at").cast("string"))
     act = F.when(F.col("event_type") == "purchase", order).otherwise(F.col("event_id"))
-    ordered = Window.partitionBy(*day).orderBy("occurred_at", "_act")
+    ordered = Window.partitionBy("user_day").orderBy("occurred_at", "_act")
     gap = F.unix_micros("occurred_at") - F.lag(F.unix_micros("occurred_at")).over(ordered)
     rhythm = (
-        moments.join(F.broadcast(busy), list(day), "left_semi")
-        .groupBy(*day, act.alias("_act"))  # a record sent twice has no gap, which would look like haste
+        moments.join(F.broadcast(busy), "user_day", "left_semi")
+        .groupBy("user_day", act.alias("_act"))  # a record sent twice has no gap, which would look like haste
         .agg(F.min("occurred_at").alias("occurred_at"))
         .withColumn("_gap", gap / 1e6)
-        .groupBy(*day)
+        .groupBy("user_day")
         .agg(
             F.count("*").alias("_events"),
             F.sum("_gap").alias("_span"),
@@ -131,4 +132,4 @@ def bot_days(identified: DataFrame, settings: EventsSettings) -> DataFrame:
     is_regular = F.col("_spread") < settings.bot_regularity * F.col("_mean")
     has_no_dwell = F.col("_middle") < settings.bot_dwell_seconds
     is_busy = F.col("_events") >= settings.bot_min_events
-    return rhythm.where(is_busy & (is_fast | is_regular | has_no_dwell)).select(*day)
+    return rhythm.where(is_busy & (is_fast | is_regular | has_no_dwell)).select("user_day")

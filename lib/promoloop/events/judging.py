@@ -40,10 +40,10 @@ def judge(
     bots = bot_days(identified, settings).withColumn("_bot", F.lit(True))
     return (
         add_facts(identified, users, items, settings)
-        .join(F.broadcast(bots), ["user_id", "occurred_on"], "left")
+        .join(F.broadcast(bots), "user_day", "left")
         .withColumn("is_bot", F.coalesce("_bot", F.lit(False)))
         .withColumn("is_price_given", F.lit(is_price_given))
         .drop("_bot")
         .transform(expectations.add_reasons, rules)
-        .drop(*_FACTS.fieldNames())
+        .drop(*_FACTS.fieldNames(), "user_day")
     )

@@ -136,13 +136,17 @@ def enforce(rows: DataFrame, table: Table) -> DataFrame:
     return rows.select(*table.column_names)
 
 
-def create(spark: SparkSession, settings: Settings, table: Table) -> None:
-    """Create the table empty, with its constraints and clustering, unless it is there."""
+def _begun(spark: SparkSession, settings: Settings, table: Table) -> int:
+    """The table's version; where there is no table, create it empty, with its constraints and clustering."""
+    newest = _newest(spark, settings, table)
+    if newest is not None:
+        return newest.version
     columns = ", ".join(f"`{column.name}` {column.type}{'' if table.is_nullable(column) else ' NOT NULL'}" for column in table.columns)
     clustering = f" CLUSTER BY ({', '.join(table.clustering)})" if table.clustering else ""
     statistics = f" TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(_measured(table))}')"
     with _creating:  # streams of one job may begin the same table at once
         spark.sql(f"CREATE TABLE IF NOT EXISTS {address(settings, table)} ({columns}) USING delta{clustering}{statistics}")
+    return _version(spark, settings, table)
 
 
 def _measured(table: Table) -> list[str]:
@@ -156,7 +160,6 @@ def _measured(table: Table) -> list[str]:
 
 def append_once(rows: DataFrame, settings: Settings, table: Table, application: str, version: int) -> int:
     """Append `rows` unless `version` (or a later one) of `application` was appended before; return rows written."""
-    create(rows.sparkSession, settings, table)
     writer = enforce(rows, table).write.format("delta").mode("append")
     return _write(rows, settings, table, writer.option("txnAppId", application).option("txnVersion", version))
 
@@ -177,9 +180,8 @@ def merge(
     `day`: the as_of_on of all `rows`; files of other days are then not looked at.
     """
     spark = rows.sparkSession
-    create(spark, settings, table)
     stays = rows if gone is None else rows.where(~F.col(gone)).drop(gone)
-    before = _version(spark, settings, table)
+    before = _begun(spark, settings, table)
     if before == 0:  # created just now: there is nothing to merge with
         return _write(rows, settings, table, enforce(stays, table).write.format("delta").mode("append"))
     enforced = enforce(stays, table)  # also where a flag comes along: it sees to names and types
@@ -259,14 +261,13 @@ def content_hash(rows: DataFrame) -> int:
 
 
 def _replace_where(rows: DataFrame, settings: Settings, table: Table, where: str) -> int:
-    create(rows.sparkSession, settings, table)
     writer = enforce(rows, table).write.format("delta").mode("overwrite").option("replaceWhere", where)
     return _write(rows, settings, table, writer)
 
 
 def _write(rows: DataFrame, settings: Settings, table: Table, writer) -> int:  # type: ignore[no-untyped-def]
     spark = rows.sparkSession
-    before = _version(spark, settings, table)
+    before = _begun(spark, settings, table)
     writer = writer.option("userMetadata", lineage.note_for_commit(settings, table))
     name = address(settings, table)
     if _is_path(name):
