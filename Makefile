@@ -5,6 +5,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PY := $(BIN)/python
 READY := .venv/.ready
+# tests at once, in one Spark
+WORKERS ?= 2
 
 .PHONY: help setup demo test test-fast check format lock zip wheel docs bench clean
 
@@ -21,7 +23,7 @@ demo: $(READY) ## Run the whole loop on the embedded shop; ends with a summary a
 	$(BIN)/promoloop run
 
 test: $(READY) zip ## All tests (about 25 minutes on 2 busy cores)
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 test-fast: $(READY) ## Tests without a Spark session (under a minute)
 	$(PY) -m pytest -m "not spark and not slow and not cluster and not browser"

@@ -1,14 +1,38 @@
-"""One lazy Spark session for the whole run, and settings whose every place is a temporary folder."""
+"""One Spark for the whole run, and settings whose every place is a temporary folder."""
 
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
+import one_spark
+import randomised_shop
 from places import settings_in
 from promoloop import session
+from promoloop.cli import jobs
 from promoloop.settings import Settings
+
+_shared = pytest.StashKey[tuple[ExitStack, SparkSession]]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of pytest-xdist, where a worker begins, in the process that starts them: there the one Spark is opened that they all join."""
+    if _shared not in node.config.stash:
+        stack = ExitStack()
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        node.config.stash[_shared] = stack, stack.enter_context(session.opened(settings_in(place)))
+    node.workerinput["door"] = one_spark.door(node.config.stash[_shared][1])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _shared in config.stash:
+        config.stash[_shared][0].close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,8 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    with session.opened(settings_in(tmp_path_factory.mktemp("session"))) as opened:
+def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    door = getattr(request.config, "workerinput", {}).get("door")
+    with ExitStack() as stack:
+        place = settings_in(tmp_path_factory.mktemp("session"))
+        opened = one_spark.joined(door) if door else stack.enter_context(session.opened(place))
         # whole stages are compiled as ever; the small projections around them, written anew in every task, are a tenth of the suite's time
         opened.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         yield opened
@@ -34,3 +61,13 @@ def settings(tmp_path: Path) -> Settings:
 def settings_with(tmp_path: Path) -> Callable[..., Settings]:
     """Settings with `section.key=value` assignments, all paths in this test's folder."""
     return lambda *assignments: settings_in(tmp_path, *assignments)
+
+
+@pytest.fixture(scope="session")
+def scored(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A randomised shop of 240 users, stored the day before its offers were scored. Not to be written to: `places.copied` is for that."""
+    settings = settings_in(tmp_path_factory.mktemp("scored"))
+    day_before = settings.run.model_copy(update={"as_of": randomised_shop.AS_OF - timedelta(days=1)})
+    randomised_shop.store(randomised_shop.build(spark, users=240), settings.model_copy(update={"run": day_before}))
+    jobs.load("score_offers")(spark, settings)
+    return settings

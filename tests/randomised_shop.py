@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 import builders
 from promoloop import tables
+from promoloop.settings import Settings
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 START, END = FIRST + timedelta(days=30), FIRST + timedelta(days=44)
@@ -60,6 +61,19 @@ def build(spark: SparkSession, users: int = 300, seed: int = 1) -> Tables:
         past_offers=builders.rows(spark, tables.PAST_OFFERS, *offers),
         profiles=builders.rows(spark, tables.USER_PROFILES, *(_profile(number) for number in range(users))),
     )
+
+
+def store(shop: Tables, settings: Settings) -> None:
+    """All of it as tables in the places of `settings`, in its run."""
+    for rows, table in (
+        (shop.users, tables.USERS),
+        (shop.items, tables.ITEMS),
+        (shop.promotions, tables.PROMOTIONS),
+        (shop.events, tables.EVENTS),
+        (shop.past_offers, tables.PAST_OFFERS),
+    ):
+        tables.merge(rows, settings, table)
+    tables.replace_day(shop.profiles, settings, tables.USER_PROFILES, AS_OF)
 
 
 def promotions() -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-import randomised_shop
+from places import copied
 from promoloop import tables
 from promoloop.cli import jobs, reproduce
 from promoloop.errors import UserError
@@ -16,22 +16,14 @@ RUN = "plan-2026-03-02"
 
 
 @pytest.mark.slow
-def test_a_plan_is_made_again_from_what_it_was_made_of(spark: SparkSession, settings: Settings) -> None:
-    shop, day = randomised_shop.build(spark, users=240), settings.run.model_copy(update={"as_of": date(2026, 3, 1)})
-    before = settings.model_copy(update={"run": day})
-    for frame, table in (
-        (shop.users, tables.USERS),
-        (shop.items, tables.ITEMS),
-        (shop.promotions, tables.PROMOTIONS),
-        (shop.events, tables.EVENTS),
-        (shop.past_offers, tables.PAST_OFFERS),
-    ):
-        tables.merge(frame, before, table)
-    tables.replace_day(shop.profiles, before, tables.USER_PROFILES, randomised_shop.AS_OF)
-    for name in ("score_offers", "allocate_promotions", "issue_offers"):
+def test_a_plan_is_made_again_from_what_it_was_made_of(spark: SparkSession, scored: Settings, settings: Settings) -> None:
+    copied(scored, settings)
+    for name in ("allocate_promotions", "issue_offers"):
         jobs.load(name)(spark, settings)
-    tables.merge(shop.users.withColumn("has_consent", F.lit(False)), before, tables.USERS)  # life goes on
-    tables.merge(shop.items.withColumn("unit_cost", F.col("price")), before, tables.ITEMS)
+    users, items = (tables.read(spark, scored, table) for table in (tables.USERS, tables.ITEMS))
+    later = settings.model_copy(update={"run": settings.run.model_copy(update={"as_of": date(2026, 3, 16)})})
+    tables.merge(users.withColumn("has_consent", F.lit(False)), later, tables.USERS)  # life goes on
+    tables.merge(items.withColumn("unit_cost", F.col("price")), later, tables.ITEMS)
 
     made = reproduce.again(spark, settings, RUN, None)
     compared = made.compared

@@ -22,14 +22,7 @@ _SMALL = ("depths=[0.1,0.3]", "thresholds=[0.0,1.0]", "days=[7]", "budget_levels
 
 
 def store(spark: SparkSession, settings: Settings) -> None:
-    shop = randomised_shop.build(spark, users=120)
-    named = {
-        **{tables.USERS: shop.users, tables.ITEMS: shop.items, tables.PROMOTIONS: shop.promotions},
-        **{tables.EVENTS: shop.events, tables.PAST_OFFERS: shop.past_offers},
-    }
-    for table, rows in named.items():
-        tables.merge(rows, settings, table)
-    tables.replace_day(shop.profiles, settings, tables.USER_PROFILES, randomised_shop.AS_OF)
+    randomised_shop.store(randomised_shop.build(spark, users=120), settings)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 import builders
 import randomised_shop
+from places import copied
 from promoloop import tables
 from promoloop.settings import Settings
 
@@ -20,31 +21,13 @@ RUN = "plan-2026-03-02"
 score_offers, issue_offers, evaluate_promotions = (job(name) for name in ("score_offers", "issue_offers", "evaluate_promotions"))
 
 
-@pytest.fixture(scope="module")
-def shop(spark: SparkSession) -> randomised_shop.Tables:
-    return randomised_shop.build(spark, users=240)
-
-
-def _store(shop: randomised_shop.Tables, settings: Settings, past_offers: DataFrame | None = None) -> None:
-    tables.merge(shop.users, settings, tables.USERS)
-    tables.merge(shop.items, settings, tables.ITEMS)
-    tables.merge(shop.promotions, settings, tables.PROMOTIONS)
-    tables.merge(shop.events, settings, tables.EVENTS)
-    tables.merge(past_offers if past_offers is not None else shop.past_offers, settings, tables.PAST_OFFERS)
-    tables.replace_day(shop.profiles, settings, tables.USER_PROFILES, randomised_shop.AS_OF)
-
-
-def test_the_loop_from_scores_to_measured_effects(
-    spark: SparkSession, shop: randomised_shop.Tables, settings_with: Callable[..., Settings]
-) -> None:
-    settings = settings_with("evaluation.min_effective_users=5", "execution.explore_share=0.1")
-    _store(shop, settings)
-    scored = score_offers.run(spark, settings)
-    assert scored.figures["effects_rest_on"] == "randomised"
-    assert scored.rows_out == 480
+def test_the_loop_from_scores_to_measured_effects(spark: SparkSession, scored: Settings, settings_with: Callable[..., Settings]) -> None:
+    settings = copied(scored, settings_with("evaluation.min_effective_users=5", "execution.explore_share=0.1"))
     scores = tables.read(spark, settings, tables.OFFER_SCORES)
     first = tables.content_hash(scores)
-    score_offers.run(spark, settings)
+    again = score_offers.run(spark, settings)
+    assert again.figures["effects_rest_on"] == "randomised"
+    assert again.rows_out == 480
     assert tables.content_hash(tables.read(spark, settings, tables.OFFER_SCORES)) == first
 
     _plan(spark, scores, settings)
@@ -77,12 +60,11 @@ def test_the_loop_from_scores_to_measured_effects(
     assert not any(key[0] == "campaign-1" and key[2].startswith("segment:") for key in found)  # profiles are from after that campaign
 
 
-def test_targeted_campaigns_are_associations(
-    spark: SparkSession, shop: randomised_shop.Tables, settings_with: Callable[..., Settings]
-) -> None:
-    settings = settings_with("evaluation.min_effective_users=5")
-    targeted = shop.past_offers.where("is_sent").withColumn("propensity", F.lit(None).cast("double"))
-    _store(shop, settings, targeted)
+def test_targeted_campaigns_are_associations(spark: SparkSession, scored: Settings, settings_with: Callable[..., Settings]) -> None:
+    settings = copied(scored, settings_with("evaluation.min_effective_users=5"))
+    past = tables.read(spark, scored, tables.PAST_OFFERS)
+    targeted = past.where("is_sent").withColumn("propensity", F.lit(None).cast("double"))
+    tables.replace_table(targeted, settings, tables.PAST_OFFERS)
     assert score_offers.run(spark, settings).figures["effects_rest_on"] == "observational"
     evaluate_promotions.run(spark, settings)
     rows = tables.read(spark, settings, tables.EVALUATIONS).collect()

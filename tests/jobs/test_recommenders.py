@@ -1,10 +1,12 @@
 """train_recommender and recommend_items on a shop of two tastes."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from pyspark.sql import functions as F
 
 from builders import rows
 from jobs import recommend_items, score_offers, stream_recommendations, train_recommender
+from places import settings_in
 from promoloop import registry, sources, tables
 from promoloop.errors import UserError
 from promoloop.settings import Settings
@@ -25,8 +28,29 @@ def taste(number: int) -> int:
     return number % 2
 
 
+@pytest.fixture(scope="module")
+def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A model and lists of `store`'s shop; not to be written to, but for models that come out the same."""
+    settings = settings_in(tmp_path_factory.mktemp("trained"))
+    store(spark, settings)
+    train_recommender.run(spark, settings)
+    recommend_items.run(spark, settings)
+    return settings
+
+
 @pytest.fixture
-def shop(spark: SparkSession, settings: Settings) -> Settings:
+def shop_with(trained: Settings, settings_with: Callable[..., Settings]) -> Callable[..., Settings]:
+    """A copy of `trained`'s tables for one test, and its models, under settings with these changes."""
+    shutil.copytree(trained.paths.tables, settings_with().paths.tables)
+    return partial(settings_with, f"paths.models={trained.paths.models}")
+
+
+@pytest.fixture
+def shop(shop_with: Callable[..., Settings]) -> Settings:
+    return shop_with()
+
+
+def store(spark: SparkSession, settings: Settings) -> None:
     """40 users and 30 items of two tastes: even users buy even items, odd odd. u40 never came, i30 was never seen, i0 is sold out."""
     person = {"age_band": "25-34", "gender": "female", "channels": ["email"], "has_consent": True}
     users = [{"user_id": f"u{u:02}", **person} for u in range(41)]
@@ -63,15 +87,11 @@ def shop(spark: SparkSession, settings: Settings) -> Settings:
     tables.merge(rows(spark, tables.USERS, *users), settings, tables.USERS)
     tables.merge(rows(spark, tables.ITEMS, *items), settings, tables.ITEMS)
     tables.merge(rows(spark, tables.EVENTS, *events), settings, tables.EVENTS)
-    return settings
 
 
 def test_lists_follow_taste_stock_and_time_and_a_rerun_changes_nothing(spark: SparkSession, shop: Settings) -> None:
-    train_recommender.run(spark, shop)
-    outcome = recommend_items.run(spark, shop)
     lists = tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS)
     first = tables.content_hash(lists)
-    assert outcome.rows_out == lists.count()
     assert {row.user_id for row in lists.select("user_id").distinct().collect()} == {f"u{u:02}" for u in range(41)}
     assert lists.where("item_id = 'i00'").isEmpty(), "sold out"
     assert own_share(lists.where("user_id != 'u40'")) > 0.9
@@ -80,7 +100,7 @@ def test_lists_follow_taste_stock_and_time_and_a_rerun_changes_nothing(spark: Sp
     assert not lists.where("item_id = 'i30' AND user_id != 'u40'").isEmpty(), "an item nobody touched is found by its content"
     assert set(lists.where("rank = 1").first()["parts"]) == {"als", "together", "content", "popular", "own"}
     train_recommender.run(spark, shop)
-    recommend_items.run(spark, shop)
+    assert recommend_items.run(spark, shop).rows_out == lists.count()
     assert tables.content_hash(tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS)) == first
 
 
@@ -91,9 +111,6 @@ def forget_last_take(checkpoint: Path) -> None:
 
 
 def test_the_stream_follows_touched_users_alone_and_a_rerun_changes_nothing(spark: SparkSession, shop: Settings) -> None:
-    train_recommender.run(spark, shop)
-    recommend_items.run(spark, shop)
-
     def of(whom: str) -> DataFrame:
         return tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS).where(whom)
 
@@ -121,10 +138,8 @@ def test_the_stream_follows_touched_users_alone_and_a_rerun_changes_nothing(spar
 
 
 def test_a_standby_rehearses_on_nobody_and_takes_over_where_the_first_ended(
-    spark: SparkSession, shop: Settings, settings_with: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, shop: Settings, shop_with: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_recommender.run(spark, shop)
-    recommend_items.run(spark, shop)
     before = tables.content_hash(tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS))
     hearing, saying = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
     monkeypatch.setattr(sys, "stderr", saying)
@@ -132,7 +147,7 @@ def test_a_standby_rehearses_on_nobody_and_takes_over_where_the_first_ended(
         with sources.lease(tables.checkpoint(shop, "stream_recommendations"), False):
             with pytest.raises(UserError, match=r"follows .* already"):
                 stream_recommendations.run(spark, shop)
-            waiting = thread.submit(stream_recommendations.run, spark, settings_with("recommenders.stream_standby=true"))
+            waiting = thread.submit(stream_recommendations.run, spark, shop_with("recommenders.stream_standby=true"))
             waiting.add_done_callback(lambda _: saying.close())
             assert any("standing by" in line for line in hearing), waiting.result()
             assert tables.content_hash(tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS)) == before
@@ -142,11 +157,10 @@ def test_a_standby_rehearses_on_nobody_and_takes_over_where_the_first_ended(
     assert own_share(mine) > 0.7
 
 
-def test_the_card_tells_what_parameters_rankers_and_lists_foresaw(
-    spark: SparkSession, shop: Settings, settings_with: Callable[..., Settings]
-) -> None:
+def test_the_card_tells_what_parameters_rankers_and_lists_foresaw(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
     changes = {"horizon_days": 3, "repeatable_from": 0.0, "trials": "[{ alpha = 8.0 }]"}  # all buy again on the fourth and the seventh day
     early = settings_with("run.as_of=2026-02-09", *(f"recommenders.{name}={value}" for name, value in changes.items()))
+    store(spark, early)
     train_recommender.run(spark, early)
     (card,) = registry.cards(early)
     figures = card["figures"]
@@ -162,7 +176,7 @@ def test_the_card_tells_what_parameters_rankers_and_lists_foresaw(
 
 
 def test_of_many_promotions_only_those_a_user_wants_are_valued(
-    spark: SparkSession, shop: Settings, settings_with: Callable[..., Settings]
+    spark: SparkSession, shop: Settings, shop_with: Callable[..., Settings]
 ) -> None:
     open_days = {"starts_at": datetime(2026, 3, 1, tzinfo=UTC), "ends_at": datetime(2026, 3, 20, tzinfo=UTC)}
     tenth = {"form": "discount", "discount_rate": 0.1, **open_days}
@@ -176,8 +190,7 @@ def test_of_many_promotions_only_those_a_user_wants_are_valued(
     tables.merge(rows(spark, tables.PROMOTIONS, *stated), shop, tables.PROMOTIONS)
     profiles = [{"user_id": f"u{u:02}", "as_of_on": AS_OF, "segment": "known"} for u in range(41)]
     tables.replace_day(rows(spark, tables.USER_PROFILES, *profiles), shop, tables.USER_PROFILES, AS_OF)
-    train_recommender.run(spark, shop)
-    few = settings_with(
+    few = shop_with(
         *(f"recommenders.{name}={value}" for name, value in {"promotion_candidates": 2, "clusters_above": 10, "probes": 5}.items())
     )
     outcome = recommend_items.run(spark, few)
@@ -202,6 +215,7 @@ def own_share(lists: DataFrame) -> float:
     return float(lists.where("rank <= 5").select(F.avg(is_own.cast("double"))).first()[0])
 
 
-def test_without_a_model_the_error_names_the_job(spark: SparkSession, shop: Settings) -> None:
+def test_without_a_model_the_error_names_the_job(spark: SparkSession, settings: Settings) -> None:
+    store(spark, settings)
     with pytest.raises(UserError, match="run train_recommender first"):
-        recommend_items.run(spark, shop)
+        recommend_items.run(spark, settings)
