@@ -4,6 +4,9 @@ Small jobs keep one thread of the driver busy and leave the other cores idle; tw
 both. Joining is what notebooks do: a gateway of one's own into the Java that runs already (`PYSPARK_GATEWAY_PORT`).
 """
 
+import os
+import sys
+
 import pytest
 from pyspark import SparkContext
 from pyspark.java_gateway import launch_gateway
@@ -21,6 +24,7 @@ def door(spark: SparkSession) -> dict[str, str]:
 
 def joined(by: dict[str, str]) -> SparkSession:
     """A session of its own in the Spark behind a door; never stop it, as others use the same Spark."""
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # as `promoloop.session` has it; the plan of a function names the python to run it with
     with pytest.MonkeyPatch.context() as patched:  # gone afterwards: what a test starts has a Spark of its own
         for name, value in by.items():
             patched.setenv(name, value)
