@@ -1,12 +1,10 @@
 """train_recommender and recommend_items on a shop of two tastes."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from pyspark.sql import functions as F
 
 from builders import rows
 from jobs import recommend_items, score_offers, stream_recommendations, train_recommender
-from places import settings_in
+from places import copied, settings_in
 from promoloop import registry, sources, tables
 from promoloop.errors import UserError
 from promoloop.settings import Settings
@@ -30,7 +28,7 @@ def taste(number: int) -> int:
 
 @pytest.fixture(scope="module")
 def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A model and lists of `store`'s shop; not to be written to, but for models that come out the same."""
+    """A model and lists of `store`'s shop. Not to be written to."""
     settings = settings_in(tmp_path_factory.mktemp("trained"))
     store(spark, settings)
     train_recommender.run(spark, settings)
@@ -39,15 +37,8 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 
 @pytest.fixture
-def shop_with(trained: Settings, settings_with: Callable[..., Settings]) -> Callable[..., Settings]:
-    """A copy of `trained`'s tables for one test, and its models, under settings with these changes."""
-    shutil.copytree(trained.paths.tables, settings_with().paths.tables)
-    return partial(settings_with, f"paths.models={trained.paths.models}")
-
-
-@pytest.fixture
-def shop(shop_with: Callable[..., Settings]) -> Settings:
-    return shop_with()
+def shop(trained: Settings, settings: Settings) -> Settings:
+    return copied(trained, settings)
 
 
 def store(spark: SparkSession, settings: Settings) -> None:
@@ -138,7 +129,7 @@ def test_the_stream_follows_touched_users_alone_and_a_rerun_changes_nothing(spar
 
 
 def test_a_standby_rehearses_on_nobody_and_takes_over_where_the_first_ended(
-    spark: SparkSession, shop: Settings, shop_with: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, shop: Settings, settings_with: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tables.content_hash(tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS))
     hearing, saying = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
@@ -147,7 +138,7 @@ def test_a_standby_rehearses_on_nobody_and_takes_over_where_the_first_ended(
         with sources.lease(tables.checkpoint(shop, "stream_recommendations"), False):
             with pytest.raises(UserError, match=r"follows .* already"):
                 stream_recommendations.run(spark, shop)
-            waiting = thread.submit(stream_recommendations.run, spark, shop_with("recommenders.stream_standby=true"))
+            waiting = thread.submit(stream_recommendations.run, spark, settings_with("recommenders.stream_standby=true"))
             waiting.add_done_callback(lambda _: saying.close())
             assert any("standing by" in line for line in hearing), waiting.result()
             assert tables.content_hash(tables.read(spark, shop, tables.ITEM_RECOMMENDATIONS)) == before
@@ -176,7 +167,7 @@ def test_the_card_tells_what_parameters_rankers_and_lists_foresaw(spark: SparkSe
 
 
 def test_of_many_promotions_only_those_a_user_wants_are_valued(
-    spark: SparkSession, shop: Settings, shop_with: Callable[..., Settings]
+    spark: SparkSession, shop: Settings, settings_with: Callable[..., Settings]
 ) -> None:
     open_days = {"starts_at": datetime(2026, 3, 1, tzinfo=UTC), "ends_at": datetime(2026, 3, 20, tzinfo=UTC)}
     tenth = {"form": "discount", "discount_rate": 0.1, **open_days}
@@ -190,7 +181,7 @@ def test_of_many_promotions_only_those_a_user_wants_are_valued(
     tables.merge(rows(spark, tables.PROMOTIONS, *stated), shop, tables.PROMOTIONS)
     profiles = [{"user_id": f"u{u:02}", "as_of_on": AS_OF, "segment": "known"} for u in range(41)]
     tables.replace_day(rows(spark, tables.USER_PROFILES, *profiles), shop, tables.USER_PROFILES, AS_OF)
-    few = shop_with(
+    few = settings_with(
         *(f"recommenders.{name}={value}" for name, value in {"promotion_candidates": 2, "clusters_above": 10, "probes": 5}.items())
     )
     outcome = recommend_items.run(spark, few)

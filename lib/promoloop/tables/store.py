@@ -146,7 +146,8 @@ def _begun(spark: SparkSession, settings: Settings, table: Table) -> int:
     statistics = f" TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(_measured(table))}')"
     with _creating:  # streams of one job may begin the same table at once
         spark.sql(f"CREATE TABLE IF NOT EXISTS {address(settings, table)} ({columns}) USING delta{clustering}{statistics}")
-    return _version(spark, settings, table)
+    created = _newest(spark, settings, table)  # more than created, where another began it at once
+    return 0 if created is None else created.version
 
 
 def _measured(table: Table) -> list[str]:
@@ -279,11 +280,6 @@ def _write(rows: DataFrame, settings: Settings, table: Table, writer) -> int:  #
 
 def _newest(spark: SparkSession, settings: Settings, table: Table) -> Commit | None:
     return commits.newest(spark, address(settings, table), path_of(settings, table))
-
-
-def _version(spark: SparkSession, settings: Settings, table: Table) -> int:
-    newest = _newest(spark, settings, table)
-    return -1 if newest is None else newest.version
 
 
 def _rows_written(spark: SparkSession, settings: Settings, table: Table, before: int) -> int:
