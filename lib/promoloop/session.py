@@ -16,6 +16,8 @@ from promoloop.settings import Settings
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
 _JARS = ("delta-spark_4.1_2.13", "delta-storage")
+# every call that builds an expression would tell Java its line of Python: three quarters of the call, for the text of an error
+_NO_LINES = {"spark.python.sql.dataFrameDebugging.enabled": "false", "spark.sql.dataFrameQueryContext.enabled": "false"}
 # takes are small, and planned anew each time: the second compiler would be busy for minutes, on the cores that they need
 _STREAM_JAVA = " -XX:TieredStopAtLevel=1"
 _DELTA = {
@@ -54,7 +56,7 @@ def processes(spark: SparkSession) -> list[int]:
 
 def _submitted() -> SparkSession:
     builder = SparkSession.builder.appName("promoloop").config("spark.sql.session.timeZone", "UTC")
-    for key, value in _DELTA.items():
+    for key, value in {**_DELTA, **_NO_LINES}.items():
         builder = builder.config(key, value)
     return builder.config("spark.sql.execution.arrow.pyspark.enabled", "true").getOrCreate()
 
@@ -65,6 +67,7 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
     jars = sorted(str(jar) for jar in jars_folder().glob("*.jar"))
     options = {
         **_DELTA,
+        **_NO_LINES,
         **({"spark.jars": ",".join(jars)} if jars else {"spark.jars.packages": DELTA_PACKAGE}),
         "spark.driver.memory": settings.spark.driver_memory,
         "spark.driver.bindAddress": "127.0.0.1",
