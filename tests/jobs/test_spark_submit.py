@@ -53,11 +53,14 @@ def submit(package: Path, job: Path, folder: Path, *options: str) -> subprocess.
         "spark.driver.host=127.0.0.1",
         "spark.ui.enabled=false",
         "spark.sql.shuffle.partitions=2",
+        "spark.databricks.delta.snapshotPartitions=2",  # else 50 tasks for every look into the log of every table, for a few rows
+        "spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1",  # three that live for a minute, on the cores of all tests
+        "spark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1",
     )
     command = [
         *(str(spark_home / "bin" / "spark-submit"), "--master", "local-cluster[2,1,1500]", "--driver-memory", "1500m"),
         *("--executor-memory", "1500m", "--jars", jars, "--py-files", str(package)),
-        *(word for setting in local for word in ("--conf", f"spark.{setting}")),
+        *(word for setting in local for word in ("--conf", setting)),
         *(str(job), "--config", "ci", *options),
     ]
     own = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_", "SPARK_", "PYTHONPATH"))}
