@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from promoloop import allocation, launch, tables
 from promoloop.allocation import design
 from promoloop.allocation.telling import describe
+from promoloop.frames import settle
 from promoloop.launch import Outcome
 from promoloop.offers import arms, eligibility, log, scores
 from promoloop.offers.log import Shop
@@ -38,9 +39,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     scored = scores.per_pair(learned, offers, replace(shop, promotions=designed), segments, as_of, settings.offers)
     shares, scratch = settings.execution, f"{settings.paths.checkpoints}/design"
     is_left_out = arms.is_left_out(F.col("user_id"), run_id, shares.explore_share, shares.holdout_share)
-    planned = scored.where(~is_left_out).persist()
+    planned = settle(scored.where(~is_left_out))
     solved = design.solved(planned, lately, promotions_run, own, ground.money, shares.explore_reserve, scratch, settings.run.seed)
-    planned.unpersist()
     proof = spark.createDataFrame(describe(solved.problem, solved.certificate, run_id), tables.DESIGN_RESOURCES.schema)
     tables.replace_run(proof, settings, tables.DESIGN_RESOURCES, run_id)
     return Outcome(rows_in=learned.redeems.rows, rows_out=written, figures=design.figures(front, chosen, solved))

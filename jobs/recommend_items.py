@@ -4,6 +4,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from promoloop import launch, registry, tables
+from promoloop.frames import settle
 from promoloop.launch import Outcome
 from promoloop.offers import context, eligibility
 from promoloop.recommenders import content, interactions, model, promotions, ranker, recall, serving, training
@@ -23,7 +24,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     document, version = registry.load_document(settings, model.NAME, model.TRAINED_BY)
     learned = Model.from_document(document)
     vectors = content.per_item(shop.items, own.content_width)
-    strengths = interactions.per_user_item(shop.events, as_of, own).cache()
+    strengths = settle(interactions.per_user_item(shop.events, as_of, own))
     users, goods = training.serving_side(shop, strengths, vectors, learned, own)
     judge, seed = ranker.from_document(learned.ranker), settings.run.seed + as_of.toordinal()
     lists = serving.recommend(users, goods, judge, own, seed)
@@ -34,7 +35,6 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     few = promotions.candidates_of(users, goods, judge, offered, context.scopes(offered, shop.items), segments, own)
     proposed = tables.replace_day(few.withColumn("as_of_on", day), settings, tables.PROMOTION_RECOMMENDATIONS, as_of)
     recalls = recall.of_clusters(users, goods, own, seed)
-    strengths.unpersist()
     figures: dict[str, float | int | str] = {"recommender_version": version, "promotion_candidates": proposed}
     return Outcome(rows_out=written + proposed, figures={**figures, **recalls})
 

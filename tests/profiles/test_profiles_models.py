@@ -13,10 +13,11 @@ from builders import rows
 from places import settings_in
 from promoloop import features, profiles
 from promoloop.errors import UserError
+from promoloop.frames import settle
 from promoloop.profiles import brands, price, segments
 from promoloop.profiles.history import days
 from promoloop.profiles.pairs import with_candidates
-from promoloop.profiles.trained import Trained, settle, thin
+from promoloop.profiles.trained import Trained, thin
 from promoloop.settings import Settings
 from promoloop.tables import USER_FEATURES, USER_PROFILES, enforce
 

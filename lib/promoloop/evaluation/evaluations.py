@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promoloop.evaluation import effects, observed, policies, ranking, subjects
+from promoloop.frames import settle
 from promoloop.offers.log import Shop
 from promoloop.settings.plan import EvaluationSettings
 
@@ -25,8 +26,7 @@ def per_metric(
     knows, None elsewhere; `explore_share` the share of users that explored.
     """
     decided = subjects.per_decision(offers, shop, segments, settings.baseline_days).transform(ranking.add_top)
-    kept = decided.persist()
-    known = subjects.add_adjustments(kept)
+    known = subjects.add_adjustments(settle(decided))
     planned = effects.per_scope(known.where("arm_group = 'planned'"))
     randomised = known.groupBy("run_id").agg(F.max("is_randomised").alias("_is_randomised"))
     drawn = randomised.where("_is_randomised").select("run_id")
@@ -43,9 +43,7 @@ def per_metric(
         rows = rows.unionByName(observed.truth(sent, truth_offers))
     money = (F.round(name, 6).alias(name) for name in ("value", "low", "high"))
     finished = rows.select("run_id", "metric", "scope", "method", *money, "count_treated", "count_control", "is_causal", "note")
-    evaluated = _collected(finished)
-    kept.unpersist()
-    return evaluated
+    return _collected(finished)
 
 
 def _collected(rows: DataFrame) -> DataFrame:

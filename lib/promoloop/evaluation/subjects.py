@@ -49,7 +49,7 @@ def per_decision(offers: DataFrame, shop: Shop, segments: DataFrame, baseline_da
 
 
 def add_adjustments(subjects: DataFrame) -> DataFrame:
-    """`subjects` (cached ones) and, per outcome, `expected_OUTCOME_sent`, `expected_OUTCOME_held`: what its users would do in either arm.
+    """`subjects` (settled ones) and, per outcome, `expected_OUTCOME_sent`, `expected_OUTCOME_held`: what its users would do in either arm.
 
     Regressed on the baseline, fully interacted with being sent (Lin 2013), on the users of the other fold. Slopes are held near nought by
     a prior (ridge): free ones would fit the noise of a small shop, and an interval is valid with any fit, but wide with a poor one.

@@ -12,6 +12,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.frames import settle
 from promoloop.offers import bayes, context, decisions, describing, effect, eligibility, forms, outcomes, redemption
 from promoloop.offers.log import Shop
 from promoloop.settings.learning import OffersSettings
@@ -80,21 +81,19 @@ def add_terms(described: DataFrame, users: DataFrame) -> DataFrame:
 
 def learn(described: DataFrame, settings: OffersSettings) -> Response:
     """Learn the response from `describe_decisions`: redemption from all offers sent, effects from randomised decisions alone."""
-    kept = described.persist()
+    kept = settle(described)
     sent, randomised = kept.where("is_sent"), kept.where("is_randomised")
     orders = redemption.learn_order(sent)
     redeems = redemption.learn(sent, settings.prior_redemption, settings.prior_redemption_deviation)
     prepared = _with_order(randomised.withColumn("p_redeem", redeems.crossed()), orders)
     counts = sent.agg(F.sum(F.col("is_redeemed").cast("int"))).first()
-    learned = Response(
+    return Response(
         redeems=redeems,
         redeemed=int(counts[0] or 0) if counts is not None else 0,
         orders=orders,
         margin=effect.learn(prepared, "margin", F.col("norm_margin_rate"), effect.priors(settings)),
         revenue=effect.learn(prepared, "revenue", F.lit(1.0), effect.priors(settings)),
     )
-    kept.unpersist()
-    return learned
 
 
 def score(described: DataFrame, response: Response, settings: OffersSettings) -> DataFrame:

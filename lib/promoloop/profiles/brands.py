@@ -16,8 +16,9 @@ from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from promoloop.frames import settle
 from promoloop.profiles.pairs import FEATURES, KEY, with_candidates
-from promoloop.profiles.trained import Params, Trained, constant, fold, importances, positive_probability, settle, thin, top_accuracy
+from promoloop.profiles.trained import Params, Trained, constant, fold, importances, positive_probability, thin, top_accuracy
 from promoloop.settings.learning import ProfilesSettings
 
 NAME = "brand_preference"

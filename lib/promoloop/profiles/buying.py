@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promoloop.features import DAYPARTS, DEMOGRAPHICS, WINDOWS
+from promoloop.frames import settle
 from promoloop.profiles.trained import (
     Params,
     Trained,
@@ -24,7 +25,6 @@ from promoloop.profiles.trained import (
     fold,
     importances,
     positive_probability,
-    settle,
     vector_names,
 )
 from promoloop.settings.learning import ProfilesSettings

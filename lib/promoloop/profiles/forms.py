@@ -14,8 +14,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promoloop.features import FORMS
+from promoloop.frames import settle
 from promoloop.profiles.pairs import KEY
-from promoloop.profiles.trained import Params, Trained, binary_figures, calibration, constant, importances, positive_probability, settle
+from promoloop.profiles.trained import Params, Trained, binary_figures, calibration, constant, importances, positive_probability
 from promoloop.settings.learning import ProfilesSettings
 
 NAME = "form_preference"

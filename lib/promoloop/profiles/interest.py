@@ -14,8 +14,9 @@ from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from promoloop.frames import settle
 from promoloop.profiles.pairs import KEY, with_candidates
-from promoloop.profiles.trained import Params, Trained, constant, fold, importances, settle, thin, top_accuracy
+from promoloop.profiles.trained import Params, Trained, constant, fold, importances, thin, top_accuracy
 from promoloop.settings.learning import ProfilesSettings
 
 NAME = "category_interest"

@@ -7,10 +7,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promoloop import registry
+from promoloop.frames import settle
 from promoloop.profiles import brands, buying, forms, interest, price, segments
 from promoloop.profiles.history import History
 from promoloop.profiles.pairs import KEY
-from promoloop.profiles.trained import Trained, settle
+from promoloop.profiles.trained import Trained
 from promoloop.settings import Settings
 from promoloop.settings.learning import ProfilesSettings
 

@@ -110,15 +110,6 @@ def fold(user: Column, folds: int, seed: int) -> Column:
     return F.pmod(F.xxhash64(user, F.lit(seed)), F.lit(folds)).cast("int")
 
 
-def settle(rows: DataFrame) -> DataFrame:
-    """The same rows, computed now and with their history forgotten.
-
-    Fitting runs hundreds of small queries on one frame. A cached frame drags its whole plan through the analysis of each of them, which for
-    frames of features costs more than the fitting itself.
-    """
-    return rows.localCheckpoint()
-
-
 def thin(rows: DataFrame, key: Sequence[str], share: float, seed: int) -> DataFrame:
     """About `share` of the rows, chosen by a hash of their `key`: the same rows every time."""
     if share >= 1:

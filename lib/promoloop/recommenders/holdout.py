@@ -5,6 +5,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.frames import settle
 from promoloop.recommenders import catalogue, evaluation, hits, serving
 from promoloop.recommenders.catalogue import Catalogue
 from promoloop.recommenders.ranker import Ranker
@@ -23,7 +24,7 @@ def measured(
     Lists are cut at 10; without users there are no entries.
     """
     spark, k = users.sparkSession, hits.JUDGED_AT
-    lists = serving.recommend(users, goods, judge, settings, seed).select("user_id", "rank", "item_id").cache()
+    lists = settle(serving.recommend(users, goods, judge, settings, seed).select("user_id", "rank", "item_id"))
     indexes = catalogue.indexes_of(goods, spark)
     taken = users.select("user_id", F.explode("taken").alias("item_index")).join(F.broadcast(indexes), "item_index")
     per_user = (
@@ -35,5 +36,4 @@ def measured(
     rows = [row.asDict() for row in evaluation.summarise(per_user, _MEASURES, _RESAMPLES, seed).collect()]
     covered = evaluation.coverage(lists, len(goods), k).first()
     assert covered is not None
-    lists.unpersist()
     return [{"metric": "coverage", "scope": "all", "value": covered["coverage"]}, *rows] if rows else []

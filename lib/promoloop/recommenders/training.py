@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.frames import settle
 from promoloop.recommenders import (
     catalogue,
     content,
@@ -54,41 +55,36 @@ def train(shop: Shop, as_of: date, settings: RecommendersSettings, seed: int, bl
     item side is learned and candidates are made; that horizon labels them. One horizon back, with the histories of that day, the
     rankers are judged on the last horizon; the best serves. Then the item side is learned from everything.
     """
-    vectors = content.per_item(shop.items, settings.content_width).cache()
+    vectors = settle(content.per_item(shop.items, settings.content_width))
     first, last = (as_of - timedelta(days=horizons * settings.horizon_days) for horizons in (2, 1))
-    before_first = interactions.per_user_item(shop.events, first, settings).cache()
-    before_last = interactions.per_user_item(shop.events, last, settings).cache()
+    before_first = settle(interactions.per_user_item(shop.events, first, settings))
+    before_last = settle(interactions.per_user_item(shop.events, last, settings))
     indexes = catalogue.indexes(shop.items)
     settings, tried = trials.choose(before_first, _taken(shop, indexes, first, settings), indexes, settings, seed, blocks)
     earlier = item_side(shop.items, before_first, settings, seed, blocks, ranker.UNTRAINED)
     users, goods = serving_side(shop, before_first, vectors, earlier, settings)
-    examples = learning.examples(_with_taken(users, shop, first, settings, seed), goods, settings, seed).cache()
+    examples = settle(learning.examples(_with_taken(users, shop, first, settings, seed), goods, settings, seed))
     rankers: dict[str, Ranker] = {"untrained": ranker.UNTRAINED, "factors": ranker.FACTORS}
     if learning.is_enough(examples):
         rankers["linear"] = learning.linear(examples)
         rankers["neural"] = learning.neural(examples, settings, seed)
     users, goods = serving_side(shop, before_last, vectors, earlier, settings)
-    judged = _with_taken(users, shop, last, settings, seed).cache()
+    judged = settle(_with_taken(users, shop, last, settings, seed))
     figures = learning.judge(judged, goods, rankers, settings)
     best = max(rankers, key=lambda name: (figures[f"ndcg_{name}"], name))
     measured = holdout.measured(judged, goods, rankers[best], vectors, before_last, settings, seed)
-    everything = interactions.per_user_item(shop.events, as_of, settings).cache()
+    everything = settle(interactions.per_user_item(shop.events, as_of, settings))
     final = item_side(shop.items, everything, settings, seed, blocks, rankers[best])
-    for cached in (vectors, before_first, before_last, examples, judged, everything):
-        cached.unpersist()
     return Trained(final, settings, {**tried, **figures}, measured)
 
 
 def item_side(items: DataFrame, strengths: DataFrame, settings: RecommendersSettings, seed: int, blocks: int, judge: Ranker) -> Model:
     """Factors and neighbours of items from `strengths` (of `interactions.per_user_item`), with the ranker `judge`."""
-    indexes = catalogue.indexes(items).cache()
-    histories = interactions.histories(strengths, indexes, settings).cache()
+    indexes = settle(catalogue.indexes(items))
+    histories = settle(interactions.histories(strengths, indexes, settings))
     item_factors = factors.train(strengths, indexes, settings, seed, blocks)
     neighbours = cooccurrence.per_item(histories, indexes.count(), settings.neighbours)
-    learned = model.collect(item_factors, neighbours, indexes, settings, judge.to_document())
-    for cached in (histories, indexes):
-        cached.unpersist()
-    return learned
+    return model.collect(item_factors, neighbours, indexes, settings, judge.to_document())
 
 
 def serving_side(

@@ -7,6 +7,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.frames import settle
 from promoloop.recommenders import arrays, factors, folding, hits, interactions, nearest
 from promoloop.recommenders.folding import Factors
 from promoloop.settings.learning import RecommendersSettings, Trial
@@ -25,16 +26,14 @@ def choose(
         return settings, {}
     known = strengths.select("user_id").distinct()
     chosen = known.orderBy(F.xxhash64("user_id", F.lit(seed)), "user_id").limit(settings.trial_users)
-    sample = strengths.join(F.broadcast(chosen), "user_id").cache()
-    judged = interactions.histories(sample, item_indexes, settings).join(taken, "user_id").cache()
+    sample = settle(strengths.join(F.broadcast(chosen), "user_id"))
+    judged = settle(interactions.histories(sample, item_indexes, settings).join(taken, "user_id"))
     count_items, figures, best = item_indexes.count(), {}, (-1.0, settings)
     for trial in (Trial(), *settings.trials):
         tried = settings.model_copy(update=trial.model_dump(exclude_none=True))
         name = f"ndcg_als_rank_{tried.rank}_regularisation_{tried.regularisation:g}_alpha_{tried.alpha:g}".replace("+", "")
         figures[name] = judge(judged, factors.train(sample, item_indexes, tried, seed, blocks), count_items, tried)
         best = max(best, (figures[name], tried), key=lambda one: one[0])  # the first of equals: the settings as they are
-    for cached in (sample, judged):
-        cached.unpersist()
     return best[1], figures
 
 
