@@ -6,7 +6,7 @@ Spark ends a worker that was idle for a minute, and a loop of many small steps s
 import sys
 from importlib.machinery import PathFinder
 
-# every task has Python forget what its places for modules hold (importlib.invalidate_caches), and then reads the directory of an archive anew,
+# every task has Python forget what its places for modules hold (importlib.invalidate_caches), which reads the directory of an archive anew,
 # once for each package in it: of Spark's own three a tenth of a second, more than most tasks take. pyspark is installed beside us, too
 _folders = [place for place in sys.path if not place.endswith((".zip", ".jar"))]
 if PathFinder.find_spec("pyspark", _folders) is not None:
