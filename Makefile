@@ -6,7 +6,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 READY := .venv/.ready
 # tests at once, in one Spark
-WORKERS ?= 3
+WORKERS ?= 2
 
 .PHONY: help setup demo test test-fast check format lock zip wheel docs bench clean
 
