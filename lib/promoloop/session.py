@@ -74,7 +74,7 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.driver.host": "127.0.0.1",
         "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
         "spark.databricks.delta.snapshotPartitions": "2",
-        # what is known of a table's log is megabytes of plans, kept for an hour: of all tables of a loop, not of all a long session ever saw
+        # what is known of a table's log is megabytes of plans, kept for an hour: for the tables of a loop, not for all a session ever saw
         "spark.databricks.delta.delta.log.cacheSize": "100",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.python.daemon.module": "promoloop.workers",
