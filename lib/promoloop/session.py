@@ -16,13 +16,17 @@ from promoloop.settings import Settings
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
 _JARS = ("delta-spark_4.1_2.13", "delta-storage")
-# every call that builds an expression would tell Java its line of Python: three quarters of the call, for the text of an error
-_NO_LINES = {"spark.python.sql.dataFrameDebugging.enabled": "false", "spark.sql.dataFrameQueryContext.enabled": "false"}
 # takes are small, and planned anew each time: the second compiler would be busy for minutes, on the cores that they need
 _STREAM_JAVA = " -XX:TieredStopAtLevel=1"
-_DELTA = {
+_Options = dict[str, bool | float | int | str | None]
+_EVERYWHERE: _Options = {  # where a session is made by us, here or in spark-submit
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # every call that builds an expression would tell Java its line of Python: three quarters of the call, for the text of an error
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+    "spark.sql.dataFrameQueryContext.enabled": "false",
 }
 
 
@@ -55,19 +59,15 @@ def processes(spark: SparkSession) -> list[int]:
 
 
 def _submitted() -> SparkSession:
-    builder = SparkSession.builder.appName("promoloop").config("spark.sql.session.timeZone", "UTC")
-    for key, value in {**_DELTA, **_NO_LINES}.items():
-        builder = builder.config(key, value)
-    return builder.config("spark.sql.execution.arrow.pyspark.enabled", "true").getOrCreate()
+    return SparkSession.builder.appName("promoloop").config(map=_EVERYWHERE).getOrCreate()
 
 
 def _local(settings: Settings, is_stream: bool) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = sys.executable  # workers must run this python, or every Arrow function fails
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     jars = sorted(str(jar) for jar in jars_folder().glob("*.jar"))
-    options = {
-        **_DELTA,
-        **_NO_LINES,
+    options: _Options = {
+        **_EVERYWHERE,
         **({"spark.jars": ",".join(jars)} if jars else {"spark.jars.packages": DELTA_PACKAGE}),
         "spark.driver.memory": settings.spark.driver_memory,
         "spark.driver.bindAddress": "127.0.0.1",
@@ -76,9 +76,7 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.databricks.delta.snapshotPartitions": "2",
         # what is known of a table's log is megabytes of plans, kept for an hour: for the tables of a loop, not for all a session ever saw
         "spark.databricks.delta.delta.log.cacheSize": "100",
-        "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.python.daemon.module": "promoloop.workers",
-        "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "promoloop-warehouse"),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -101,10 +99,7 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.ui.retainedTasks": "500",
         **(_few_rows(settings) if is_stream else {}),
     }
-    builder = SparkSession.builder.master(settings.spark.master).appName("promoloop")
-    for key, value in options.items():
-        builder = builder.config(key, value)
-    spark = builder.getOrCreate()
+    spark = SparkSession.builder.master(settings.spark.master).appName("promoloop").config(map=options).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 
