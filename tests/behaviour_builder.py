@@ -8,6 +8,8 @@ import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 
 from builders import rows
+from promoloop import tables
+from promoloop.settings import Settings
 from promoloop.tables import EVENTS, ITEMS, PROMOTIONS, USERS
 
 BRANDS = ("Ash", "Birch", "Cedar", "Elm", "Fir")
@@ -81,3 +83,9 @@ def busy_shop(spark: SparkSession, users: int = 240, days: int = 60, seed: int =
         promotions=rows(spark, PROMOTIONS, *({"promotion_id": f"p-{form}", "form": form} for form in FORMS)),
         events=rows(spark, EVENTS, *events),
     )
+
+
+def store(shop: Shop, settings: Settings) -> None:
+    """All of it as tables in the places of `settings`."""
+    for table, of_table in ((EVENTS, shop.events), (USERS, shop.users), (ITEMS, shop.items), (PROMOTIONS, shop.promotions)):
+        tables.replace_table(of_table, settings, table)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+import behaviour_builder
 import one_spark
 import randomised_shop
-from places import settings_in
+from places import made_once, settings_in
 from promoloop import session
 from promoloop.cli import jobs
 from promoloop.settings import Settings
@@ -66,10 +67,24 @@ def settings_with(tmp_path: Path) -> Callable[..., Settings]:
 
 
 @pytest.fixture(scope="session")
+def profiled(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A busy shop of 240 users, with features, models and profiles by the jobs. Not to be written to: `places.copied` is for that."""
+
+    def make(settings: Settings) -> None:
+        behaviour_builder.store(behaviour_builder.busy_shop(spark), settings)
+        for step in ("build_features", "train_profiles", "score_profiles"):
+            jobs.load(step)(spark, settings)
+
+    return made_once(tmp_path_factory, "profiled", make)
+
+
+@pytest.fixture(scope="session")
 def scored(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A randomised shop of 240 users, stored the day before its offers were scored. Not to be written to: `places.copied` is for that."""
-    settings = settings_in(tmp_path_factory.mktemp("scored"))
-    day_before = settings.run.model_copy(update={"as_of": randomised_shop.AS_OF - timedelta(days=1)})
-    randomised_shop.store(randomised_shop.build(spark, users=240), settings.model_copy(update={"run": day_before}))
-    jobs.load("score_offers")(spark, settings)
-    return settings
+
+    def make(settings: Settings) -> None:
+        day_before = settings.run.model_copy(update={"as_of": randomised_shop.AS_OF - timedelta(days=1)})
+        randomised_shop.store(randomised_shop.build(spark, users=240), settings.model_copy(update={"run": day_before}))
+        jobs.load("score_offers")(spark, settings)
+
+    return made_once(tmp_path_factory, "scored", make)

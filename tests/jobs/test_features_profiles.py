@@ -1,12 +1,14 @@
 """From events to profiles by the jobs themselves: every user is judged, and a second run changes nothing."""
 
+from dataclasses import replace
+
 import pytest
 from job_files import job
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from behaviour_builder import busy_shop
-from places import settings_in
+from behaviour_builder import busy_shop, store
+from places import copied
 from promoloop import profiles, registry, tables
 from promoloop.errors import UserError
 from promoloop.settings import Settings
@@ -19,26 +21,11 @@ def hashes(spark: SparkSession, settings: Settings) -> dict[str, int]:
     return {table.name: tables.content_hash(tables.read(spark, settings, table)) for table in WRITTEN}
 
 
-@pytest.fixture(scope="module")
-def run_once(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = settings_in(tmp_path_factory.mktemp("profiles"))
-    shop = busy_shop(spark)
-    for table, rows in (
-        (tables.EVENTS, shop.events),
-        (tables.USERS, shop.users),
-        (tables.ITEMS, shop.items),
-        (tables.PROMOTIONS, shop.promotions),
-    ):
-        tables.replace_table(rows, settings, table)
-    for step in STEPS:
-        job(step).run(spark, settings)
-    return settings
-
-
 @pytest.mark.slow
-def test_every_user_is_judged_and_a_second_run_changes_nothing(spark: SparkSession, run_once: Settings) -> None:
-    first = hashes(spark, run_once)
-    judged = tables.read(spark, run_once, tables.USER_PROFILES)
+def test_every_user_is_judged_and_a_second_run_changes_nothing(spark: SparkSession, profiled: Settings, settings: Settings) -> None:
+    copied(profiled, settings)
+    first = hashes(spark, settings)
+    judged = tables.read(spark, settings, tables.USER_PROFILES)
     summary = judged.agg(
         F.count("*"),
         F.count_distinct("user_id"),
@@ -50,11 +37,11 @@ def test_every_user_is_judged_and_a_second_run_changes_nothing(spark: SparkSessi
     ).first()
     assert tuple(summary) == (240,) * 7
     versions = judged.select("model_versions").first()[0]
-    cards = registry.cards(run_once)
+    cards = registry.cards(settings)
     for step in STEPS:
-        job(step).run(spark, run_once)
-    assert hashes(spark, run_once) == first
-    assert registry.cards(run_once) == cards
+        job(step).run(spark, settings)
+    assert hashes(spark, settings) == first
+    assert registry.cards(settings) == cards
     assert {card["name"]: card["version"] for card in cards} == versions
 
 
@@ -72,9 +59,7 @@ def test_scoring_before_training_names_the_job(spark: SparkSession, settings: Se
 
 def test_an_empty_log_is_one_line(spark: SparkSession, settings: Settings) -> None:
     shop = busy_shop(spark, users=2)
-    for table, rows in ((tables.USERS, shop.users), (tables.ITEMS, shop.items), (tables.PROMOTIONS, shop.promotions)):
-        tables.replace_table(rows, settings, table)
-    tables.replace_table(shop.events.limit(0), settings, tables.EVENTS)
+    store(replace(shop, events=shop.events.limit(0)), settings)
     assert job("build_features").run(spark, settings).figures["users"] == 2
     with pytest.raises(UserError, match="table events holds nothing before 2026-03-02"):
         job("train_profiles").run(spark, settings)

@@ -1,6 +1,5 @@
 """Each model finds the cause it was built to find, beats its baseline, and is a plain prior where there is nothing to learn."""
 
-from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -11,13 +10,13 @@ from pyspark.sql import functions as F
 from behaviour_builder import Shop, busy_shop
 from builders import rows
 from places import settings_in
-from promoloop import features, profiles
+from promoloop import features, profiles, registry, tables
 from promoloop.errors import UserError
 from promoloop.frames import settle
 from promoloop.profiles import brands, price, segments
 from promoloop.profiles.history import days
 from promoloop.profiles.pairs import with_candidates
-from promoloop.profiles.trained import Trained, thin
+from promoloop.profiles.trained import thin
 from promoloop.settings import Settings
 from promoloop.tables import USER_FEATURES, USER_PROFILES, enforce
 
@@ -39,43 +38,30 @@ def recalled(shop: Shop, settings: Settings, events: DataFrame) -> profiles.Hist
     return profiles.recall(events, shop.users, shop.items, shop.promotions, AS_OF, settings.profiles, settings.features, settings.run.seed)
 
 
-def learned(shop: Shop, settings: Settings, events: DataFrame) -> dict[str, Trained]:
-    models = profiles.train(recalled(shop, settings, events), settings.profiles, settings.run.seed)
-    return {model.name: model for model in models}
-
-
-def judged(shop: Shop, settings: Settings, events: DataFrame, trained: Mapping[str, Trained]) -> dict[str, Row]:
-    documents: dict[str, Any] = {name: trained[name].model for name in (price.NAME, segments.NAME)}
-    pipelines: dict[str, Any] = {name: model.model for name, model in trained.items() if name not in documents}
-    champions = profiles.Champions(pipelines, documents, dict.fromkeys(trained, "1"))
-    described = settle(features.per_user(events, shop.users, shop.items, shop.promotions, [AS_OF], 365, 20))
-    scored = enforce(profiles.score(described, champions, settings.profiles), USER_PROFILES)
-    return {row["user_id"]: row for row in scored.collect()}
+@pytest.fixture(scope="module")
+def cards(profiled: Settings) -> dict[str, dict[str, Any]]:
+    """Of the models that the job trained on the shop, by name."""
+    return {card["name"]: card for card in registry.cards(profiled)}
 
 
 @pytest.fixture(scope="module")
-def trained(shop: Shop, settings: Settings) -> dict[str, Trained]:
-    return learned(shop, settings, shop.events)
-
-
-@pytest.fixture(scope="module")
-def people(shop: Shop, settings: Settings, trained: dict[str, Trained]) -> dict[str, Row]:
-    return judged(shop, settings, shop.events, trained)
+def people(spark: SparkSession, profiled: Settings) -> dict[str, Row]:
+    return {row["user_id"]: row for row in tables.read(spark, profiled, USER_PROFILES).collect()}
 
 
 @pytest.mark.slow
-def test_models_beat_their_baselines_on_the_holdout(trained: dict[str, Trained]) -> None:
-    buying = trained["buy_probability"]
-    assert buying.figures["holdout_auc"] > 0.85
-    assert buying.figures["holdout_log_loss"] < 0.75 * buying.figures["baseline_log_loss"]
-    assert sum(tenth["rows"] for tenth in buying.card["calibration"]) == buying.figures["holdout_rows"] == 240
-    brand = trained["brand_preference"].figures
+def test_models_beat_their_baselines_on_the_holdout(cards: dict[str, dict[str, Any]]) -> None:
+    buying = cards["buy_probability"]
+    assert buying["figures"]["holdout_auc"] > 0.85
+    assert buying["figures"]["holdout_log_loss"] < 0.75 * buying["figures"]["baseline_log_loss"]
+    assert sum(tenth["rows"] for tenth in buying["calibration"]) == buying["figures"]["holdout_rows"] == 240
+    brand = cards["brand_preference"]["figures"]
     assert brand["holdout_accuracy"] > 0.65 > 2 * brand["baseline_accuracy"], "four purchases of five are of the favourite brand"
-    spread = trained["category_interest"].figures
+    spread = cards["category_interest"]["figures"]
     assert spread["holdout_rmse"] < 0.95 * spread["baseline_rmse"]
-    assert trained["form_preference"].figures["holdout_auc"] > 0.8
-    assert "is_discount" in trained["form_preference"].card["rules"]
-    assert trained["price_sensitivity"].figures["holdout_correlation"] > 0.3
+    assert cards["form_preference"]["figures"]["holdout_auc"] > 0.8
+    assert "is_discount" in cards["form_preference"]["rules"]
+    assert cards["price_sensitivity"]["figures"]["holdout_correlation"] > 0.3
 
 
 @pytest.mark.slow
@@ -109,10 +95,15 @@ def test_users_never_seen_are_judged_by_the_prior(people: dict[str, Row]) -> Non
 def test_with_nothing_to_learn_models_are_priors(shop: Shop, settings: Settings) -> None:
     views = shop.events.where("event_type = 'view'").withColumn("price", F.lit(None).cast("decimal(18,2)"))
     bare = Shop(shop.users, shop.items.withColumn("price", F.lit(None).cast("decimal(18,2)")), shop.promotions, views)
-    trained = learned(bare, settings, views)
+    trained = {model.name: model for model in profiles.train(recalled(bare, settings, views), settings.profiles, settings.run.seed)}
     constant = {name for name, model in trained.items() if model.params.get("is_constant")}
     assert constant == {"buy_probability", "brand_preference", "form_preference"}
-    people = judged(bare, settings, views, trained)
+    documents: dict[str, Any] = {name: trained[name].model for name in (price.NAME, segments.NAME)}
+    pipelines: dict[str, Any] = {name: model.model for name, model in trained.items() if name not in documents}
+    champions = profiles.Champions(pipelines, documents, dict.fromkeys(trained, "1"))
+    described = settle(features.per_user(views, bare.users, bare.items, bare.promotions, [AS_OF], 365, 20))
+    scored = enforce(profiles.score(described, champions, settings.profiles), USER_PROFILES)
+    people = {row["user_id"]: row for row in scored.collect()}
     assert len(people) == 240
     rate = 1 / (2 * 240 + 2)  # nobody of 240 on two days, one buyer and one other added
     assert {row["buy_probability"] for row in people.values()} == {round(rate, 9)}
