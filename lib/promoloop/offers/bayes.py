@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.frames import settle
+
 Vector = NDArray[np.floating]
 _MOST_STEPS = 30
 _TOLERANCE = 1e-9
@@ -82,7 +84,7 @@ def linear(rows: DataFrame, design: Mapping[str, Column], target: Column, weight
         return np.concatenate([_products(values[values[:, -1] == fold, :-1]) for fold in (0, 1)])
 
     columns = [*design.values(), target, weight, F.col("fold")]
-    both = _total(rows, columns, sums, 2 * _length(size)).reshape(2, -1)
+    both = _total(_numbers(rows, columns), sums, 2 * _length(size)).reshape(2, -1)
     fits = [_rounded(_posterior(tuple(design), products, priors)) for products in (both[0] + both[1], both[1], both[0])]
     return Fits(fits[0], (fits[1], fits[2]))
 
@@ -90,11 +92,11 @@ def linear(rows: DataFrame, design: Mapping[str, Column], target: Column, weight
 def logistic(rows: DataFrame, design: Mapping[str, Column], label: Column, priors: Mapping[str, Prior]) -> Fits:
     """Regress `label` (0 or 1) on `design`. Rows have fold (0, 1)."""
     names, size = tuple(design), len(design)
-    columns = [*design.values(), label, F.col("fold")]
+    numbers = settle(_numbers(rows, [*design.values(), label, F.col("fold")]))  # every step starts from these, and from nothing else
     slopes = np.tile(np.array([priors[name].mean for name in names]), (3, 1))
     fits: list[Posterior] = []
     for _ in range(_MOST_STEPS):
-        total = _total(rows, columns, _working_products(slopes), 3 * _length(size)).reshape(3, -1)
+        total = _total(numbers, _working_products(slopes), 3 * _length(size)).reshape(3, -1)
         fits = [_posterior(names, products, priors) for products in total]
         steps = [fit.mean - slope for fit, slope in zip(fits, slopes, strict=True)]
         slopes = np.array([slope + step * min(1.0, 3 / (np.abs(step).max() + 1e-12)) for slope, step in zip(slopes, steps, strict=True)])
@@ -131,16 +133,21 @@ def _products(values: Vector) -> Vector:
     return np.append((z.T @ (z * weight[:, None])).ravel(), len(values))
 
 
-def _total(rows: DataFrame, columns: list[Column], sums: Callable[[Vector], Vector], size: int) -> Vector:
-    """`sums` over all rows; only `size` numbers per partition leave the executors."""
+def _numbers(rows: DataFrame, columns: list[Column]) -> DataFrame:
+    """`columns` of each row as one array of doubles: a plan of one column, however many regressors there are."""
+    return rows.select(F.array(*(column.cast("double") for column in columns)).alias("numbers"))
+
+
+def _total(numbers: DataFrame, sums: Callable[[Vector], Vector], size: int) -> Vector:
+    """`sums` over all rows of `_numbers`; only `size` numbers per partition leave the executors."""
 
     def partial(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         total = np.zeros(size)
         for batch in batches:
-            total += sums(np.column_stack([column.to_numpy(zero_copy_only=False) for column in batch.columns]))
+            flat = batch.column(0).flatten().to_numpy(zero_copy_only=False)
+            total += sums(flat.reshape(len(batch), -1)) if len(batch) else 0
         yield pa.RecordBatch.from_arrays([pa.array(np.arange(size)), pa.array(total)], names=["position", "value"])
 
-    numbers = rows.select(*(column.cast("double").alias(f"c{i}") for i, column in enumerate(columns)))
     added = numbers.mapInArrow(partial, "position bigint, value double").groupBy("position").agg(F.sum("value").alias("value"))
     total = np.zeros(size)
     for row in added.collect():
