@@ -46,7 +46,7 @@ def main() -> None:
         read = {t.name: tables.read(spark, own, t) for t in (tables.EVENTS, tables.USERS, tables.ITEMS, tables.PROMOTIONS)}
         of_plan = F.col("run_id") == F.lit(own.run.run_id)
         offers, _ = evaluations.closed_on(tables.read(spark, own, tables.OFFERS).where(of_plan), read["events"], own.evaluation)
-        known = log.with_messages(log.with_margin(read["events"], read["items"], own.offers.assumed_margin), offers)
+        known = log.known(read["events"], read["items"], offers, own.offers.assumed_margin)
         shop = Shop(read["users"], read["items"], read["promotions"], known)
         truth = tables.read(spark, own, tables.TRUTH_OFFERS).where(F.col("as_of_on") == F.lit(own.run.as_of))
         worth = truth.select("user_id", "promotion_id", F.col("expected_profit").alias("worth"))

@@ -27,7 +27,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     lately = allocation.recent(offers, promotions, as_of, own)
     offers = offers.where(F.col("valid_from_at") < before)
-    shop = Shop(users, items, promotions, log.known(events, items, offers, before, settings.offers.assumed_margin))
+    shop = Shop(users, items, promotions, log.known(events, items, offers, settings.offers.assumed_margin, before))
     learned = scores.train(offers, shop, as_of, settings.offers)
     ground = design.prepared(shop, learned, segments, lately, settings)
     front = design.bred(ground, asked, settings.run.seed)

@@ -20,7 +20,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     optional |= {name: tables.read(spark, settings, table) for name, table in _WANTED.items() if tables.exists(spark, settings, table)}
     offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     closed, end = evaluations.closed_on(offers, events, settings.evaluation)
-    shop = Shop(users, items, promotions, log.with_messages(log.with_margin(events, items, settings.offers.assumed_margin), offers))
+    shop = Shop(users, items, promotions, log.known(events, items, offers, settings.offers.assumed_margin))
     profiles, scores, truth = optional["user_profiles"], optional["offer_scores"], optional.get("truth_offers")
     measured = evaluations.per_metric(closed, shop, profiles, scores, truth, settings.execution.explore_share, settings.evaluation)
     written = tables.merge(measured, settings, tables.EVALUATIONS)

@@ -21,7 +21,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     before = F.lit(as_of).cast("timestamp")
     offers = offers.where(F.col("valid_from_at") < before)  # a rerun must not learn from its own plan
-    shop = Shop(users, items, promotions, log.known(events, items, offers, before, settings.offers.assumed_margin))
+    shop = Shop(users, items, promotions, log.known(events, items, offers, settings.offers.assumed_margin, before))
     learned = scores.train(offers, shop, as_of, settings.offers)
     few = tables.read_or_empty(spark, settings, tables.PROMOTION_RECOMMENDATIONS).where(F.col("as_of_on") == F.lit(as_of))
     scored = scores.per_pair(learned, offers, shop, segments, as_of, settings.offers, few)

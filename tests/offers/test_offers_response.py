@@ -15,7 +15,7 @@ AS_OF = randomised_shop.AS_OF
 
 
 def _scored(shop: randomised_shop.Tables, offers: DataFrame, settings: Settings) -> tuple[response.Response, DataFrame]:
-    known = log.known(shop.events, shop.items, offers, eligibility.midnight(AS_OF), 0.3)
+    known = log.known(shop.events, shop.items, offers, 0.3, eligibility.midnight(AS_OF))
     whole = Shop(shop.users, shop.items, shop.promotions, known)
     learned = scores.train(offers, whole, AS_OF, settings.offers)
     return learned, scores.per_pair(learned, offers, whole, shop.profiles, AS_OF, settings.offers)

@@ -45,7 +45,7 @@ def test_terms_follow_the_form_and_faulty_ones_are_left_out(spark: SparkSession)
 def test_a_variant_is_scored_as_the_promotion_it_would_be(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
     settings = settings_with()
     shop = randomised_shop.build(spark, users=60)
-    known = log.known(shop.events, shop.items, shop.past_offers, eligibility.midnight(AS_OF), 0.3)
+    known = log.known(shop.events, shop.items, shop.past_offers, 0.3, eligibility.midnight(AS_OF))
     whole = Shop(shop.users, shop.items, shop.promotions, known)
     learned = scores.train(shop.past_offers, whole, AS_OF, settings.offers)
     promotions = eligibility.open_promotions(shop.promotions, AS_OF, 14)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.frames import settle
+
 MONEY = "decimal(18,2)"
 
 
@@ -18,10 +20,10 @@ class Shop:
     log: DataFrame
 
 
-def known(events: DataFrame, items: DataFrame, offers: DataFrame, until_at: Column, assumed_margin: float) -> DataFrame:
-    """The log before `until_at`: events with margins, and the messages of `offers`."""
-    before = F.col("occurred_at") < until_at
-    return with_messages(with_margin(events.where(before), items, assumed_margin), offers).where(before)
+def known(events: DataFrame, items: DataFrame, offers: DataFrame, assumed_margin: float, until_at: Column | None = None) -> DataFrame:
+    """The log (before `until_at`): events with margins, and the messages of `offers`. Settled, as whoever asks it asks ten times."""
+    is_known = F.lit(True) if until_at is None else F.col("occurred_at") < until_at
+    return settle(with_messages(with_margin(events.where(is_known), items, assumed_margin), offers).where(is_known))
 
 
 def with_margin(events: DataFrame, items: DataFrame, assumed_margin: float) -> DataFrame:
