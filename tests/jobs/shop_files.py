@@ -63,9 +63,14 @@ def write(landing: Path, entity: str, *records: dict[str, Any] | str, batch: str
     return path
 
 
-def write_shop(landing: Path) -> None:
-    """Three users, three items, two sound promotions, one past offer."""
+def write_known(landing: Path) -> None:
+    """Three users and three items: what cleaning asks of a shop."""
     write(landing, "users", *[{"user": f"u{i}"} for i in (1, 2, 3)])
     write(landing, "items", *[{"item": f"i{i}", "price": 10.0 * i} for i in (1, 2, 3)])
+
+
+def write_shop(landing: Path) -> None:
+    """Three users, three items, two sound promotions, one past offer."""
+    write_known(landing)
     write(landing, "promotions", {"promotion": "P1"}, {"promotion": "P2", "form": "flash_sale", "inventory": 5})
     write(landing, "past_offers", {"offer": "o1", "user": "u1"})

@@ -139,7 +139,7 @@ def test_entities_are_current_and_bad_ones_quarantined(spark: SparkSession, sett
 def test_gate_names_rule_rows_and_examples_and_writes_nothing(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
     settings = settings_with("events.max_rejected_share=0.2", "privacy.has_vault=false")
     landing = Path(settings.paths.landing)
-    shop_files.write_shop(landing)
+    shop_files.write_known(landing)
     shop_files.write(
         landing, "events", {"event_id": "e1"}, *[{"event_id": f"b{i}", "event_type": "purchase", "quantity": 0} for i in range(4)]
     )
@@ -201,7 +201,7 @@ def test_placeholders_by_choice_are_filled_when_the_entity_arrives(spark: SparkS
     choice = ("events.unknown_users='placeholder'", "events.unknown_items='placeholder'", "privacy.has_vault=false")
     settings = settings_with(*choice, "events.max_rejected_share=0.9")
     landing = Path(settings.paths.landing)
-    shop_files.write_shop(landing)
+    shop_files.write_known(landing)
     nobody = {"event_id": "nobody", "user": None, "item": "i3"}
     shop_files.write(landing, "events", {"event_id": "known"}, {"event_id": "new", "user": "u9", "item": "i9"}, nobody)
     ingest.run(spark, settings)
@@ -257,7 +257,7 @@ def test_continuous_ingestion_takes_files_as_they_arrive(spark: SparkSession, se
 
 def test_a_file_cut_short_is_named_and_a_whole_one_taken(spark: SparkSession, settings: Settings) -> None:
     landing = Path(settings.paths.landing)
-    shop_files.write_shop(landing)
+    shop_files.write_known(landing)
     told = [{"event_id": f"e{n}"} for n in range(300)]
     path = shop_files.write(landing, "events", *told)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -19,7 +19,7 @@ from promoloop.settings import Settings
 def test_a_cleaning_is_made_again_of_what_came_and_was_known_then(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
     settings = settings_with("events.max_rejected_share=0.9")
     landing = Path(settings.paths.landing)
-    shop_files.write_shop(landing)
+    shop_files.write_known(landing)
     shop_files.write(landing, "events", {"event_id": "a"}, {"event_id": "a"}, {"event_id": "stranger", "user": "u9"})
     for day in (date(2026, 3, 2), date(2026, 3, 16)):
         then = settings.model_copy(update={"run": settings.run.model_copy(update={"as_of": day})})
