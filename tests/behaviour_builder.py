@@ -85,7 +85,11 @@ def busy_shop(spark: SparkSession, users: int = 240, days: int = 60, seed: int =
     )
 
 
+PROFILED_BY = ("build_features", "train_profiles", "score_profiles")
+"""Jobs that make profiles of a stored shop, in order."""
+
+
 def store(shop: Shop, settings: Settings) -> None:
-    """All of it as tables in the places of `settings`."""
+    """All of it as tables in the places of `settings`, where there are none yet."""
     for table, of_table in ((EVENTS, shop.events), (USERS, shop.users), (ITEMS, shop.items), (PROMOTIONS, shop.promotions)):
-        tables.replace_table(of_table, settings, table)
+        tables.merge(of_table, settings, table)

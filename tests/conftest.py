@@ -72,7 +72,7 @@ def profiled(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> S
 
     def make(settings: Settings) -> None:
         behaviour_builder.store(behaviour_builder.busy_shop(spark), settings)
-        for step in ("build_features", "train_profiles", "score_profiles"):
+        for step in behaviour_builder.PROFILED_BY:
             jobs.load(step)(spark, settings)
 
     return made_once(tmp_path_factory, "profiled", make)

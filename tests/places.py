@@ -3,11 +3,13 @@
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from promoloop import registry
 from promoloop.settings import Settings, load
 
 
@@ -22,19 +24,18 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Settin
     base = factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     folder.mkdir(exist_ok=True)
-    settings = settings_in(folder / "places")
+    made = folder / "made"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "made").exists():
-            shutil.rmtree(folder / "places", ignore_errors=True)  # of one who failed
-            make(settings)
-            (folder / "made").touch()
-    return settings
+        if not made.exists():
+            places = tempfile.mkdtemp(dir=folder)  # another one where a first try failed: Spark remembers tables by their path
+            make(settings_in(Path(places)))
+            made.write_text(places)
+    return settings_in(Path(made.read_text()))
 
 
 def copied(made: Settings, settings: Settings) -> Settings:
-    """`settings`, with what tables and models lie in the places of `made` copied into its own."""
-    for there, here in ((made.paths.tables, settings.paths.tables), (made.paths.models, settings.paths.models)):
-        if Path(there).exists():
-            shutil.copytree(there, here)
+    """`settings`, with the tables of `made` copied into its own places, and its models known there, too: new ones are its own."""
+    shutil.copytree(made.paths.tables, settings.paths.tables)
+    registry.copy(made, settings)
     return settings

@@ -7,13 +7,12 @@ from job_files import job
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from behaviour_builder import busy_shop, store
+from behaviour_builder import PROFILED_BY, busy_shop, store
 from places import copied
 from promoloop import profiles, registry, tables
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 
-STEPS = ("build_features", "train_profiles", "score_profiles")
 WRITTEN = (tables.USER_FEATURES, tables.ITEM_FEATURES, tables.USER_PROFILES)
 
 
@@ -38,7 +37,7 @@ def test_every_user_is_judged_and_a_second_run_changes_nothing(spark: SparkSessi
     assert tuple(summary) == (240,) * 7
     versions = judged.select("model_versions").first()[0]
     cards = registry.cards(settings)
-    for step in STEPS:
+    for step in PROFILED_BY:
         job(step).run(spark, settings)
     assert hashes(spark, settings) == first
     assert registry.cards(settings) == cards

@@ -119,3 +119,14 @@ def test_content_hash_sees_content_not_order(spark: SparkSession) -> None:
 
 def test_item_features_can_be_created_empty(spark: SparkSession, settings: Settings) -> None:
     assert tables.replace_day(rows(spark, ITEM_FEATURES), settings, ITEM_FEATURES, DAY) == 0
+
+
+def test_vacuum_leaves_the_sessions_options_as_they_were(spark: SparkSession, settings: Settings) -> None:
+    mine, unset = "spark.sql.sources.parallelPartitionDiscovery.parallelism", "spark.databricks.delta.retentionDurationCheck.enabled"
+    tables.merge(rows(spark, tables.ITEMS, {"item_id": "i1"}), settings, tables.ITEMS)
+    spark.conf.set(mine, "5")
+    try:
+        tables.vacuum(spark, settings, tables.ITEMS)
+        assert (spark.conf.get(mine), spark.conf.get(unset, None)) == ("5", None)
+    finally:
+        spark.conf.unset(mine)

@@ -7,6 +7,7 @@ from functools import partial
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.frames import settle
 from promoloop.offers import bayes, context, decisions, eligibility, outcomes
 from promoloop.offers.log import Shop
 
@@ -33,10 +34,11 @@ def per_decision(offers: DataFrame, shop: Shop, segments: DataFrame, baseline_da
 
     `segments` holds user_id, as_of_on, segment of any days: a decision gets the latest from before it, so that no segment can be a
     consequence of the offer; null where there is none. Baseline columns (past_margin, count_views, ...) cover `baseline_days` before.
+    Assignments are settled, so this runs.
     """
     promotions = shop.promotions.select("promotion_id", "form")
     decided = (
-        outcomes.per_offer(decisions.add_assignment(offers), shop.log)
+        outcomes.per_offer(decisions.add_assignment(offers).transform(settle), shop.log)  # what follows is joined to it from many sides
         .join(F.broadcast(promotions), "promotion_id", "left")
         .withColumn("at", F.col("valid_from_at"))
         .withColumn("fold", F.pmod(F.xxhash64("user_id"), F.lit(2)))

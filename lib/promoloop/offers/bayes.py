@@ -144,8 +144,8 @@ def _total(numbers: DataFrame, sums: Callable[[Vector], Vector], size: int) -> V
     def partial(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         total = np.zeros(size)
         for batch in batches:
-            flat = batch.column(0).flatten().to_numpy(zero_copy_only=False)
-            total += sums(flat.reshape(len(batch), -1)) if len(batch) else 0
+            if len(batch):  # how wide an empty one is, nobody can tell
+                total += sums(batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1))
         yield pa.RecordBatch.from_arrays([pa.array(np.arange(size)), pa.array(total)], names=["position", "value"])
 
     added = numbers.mapInArrow(partial, "position bigint, value double").groupBy("position").agg(F.sum("value").alias("value"))

@@ -14,7 +14,6 @@ sent, takes over its window, and its q is shared among them.
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from promoloop.frames import settle
 from promoloop.offers import arms
 
 _LEAST = 0.02
@@ -30,7 +29,7 @@ def add_assignment(offers: DataFrame) -> DataFrame:
     """`offers`, each about a promotion_id, with arm_group, `e` (probability of having been sent) and is_randomised.
 
     Rows that are about no promotion at all (a group that sent none) are dropped. e is null where is_randomised is false: an unknown
-    propensity, or a group all or none of which was sent. Settled: contexts and outcomes are joined to it from many sides.
+    propensity, or a group all or none of which was sent.
     """
     is_explored = F.col("arm") == "explore"
     runs = offers.groupBy("run_id").agg(F.max(is_explored & ~F.col("is_sent")).alias("_has_withheld_explorers"))
@@ -53,8 +52,12 @@ def add_assignment(offers: DataFrame) -> DataFrame:
     sent = F.col("_q_sent") + F.when(F.col("is_sent"), own).otherwise(0)
     e = sent / (F.col("_q_sent") + F.col("_q_held") + own)
     bounded = F.when(e.isNotNull() & (F.col("_unknown") == 0), F.round(F.greatest(F.least(e, F.lit(1 - _LEAST)), F.lit(_LEAST)), 9))
-    assigned = about.join(F.broadcast(by_arm), [*_GROUP, "promotion_id"]).withColumn("e", bounded)
-    return settle(assigned.withColumn("is_randomised", F.col("e").isNotNull()).drop("_q_sent", "_q_held", "_by_arm", "_unknown"))
+    return (
+        about.join(F.broadcast(by_arm), [*_GROUP, "promotion_id"])
+        .withColumn("e", bounded)
+        .withColumn("is_randomised", F.col("e").isNotNull())
+        .drop("_q_sent", "_q_held", "_by_arm", "_unknown")
+    )
 
 
 def _add_promotion(grouped: DataFrame) -> DataFrame:

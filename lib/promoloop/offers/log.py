@@ -12,7 +12,7 @@ MONEY = "decimal(18,2)"
 
 @dataclass(frozen=True)
 class Shop:
-    """What is known of a shop at a moment: its tables of users, items and promotions, and its log up to then (`known`)."""
+    """What is known of a shop at a moment: its tables of users, items and promotions, and its log (`known`) up to then."""
 
     users: DataFrame
     items: DataFrame
@@ -21,12 +21,15 @@ class Shop:
 
 
 def known(events: DataFrame, items: DataFrame, offers: DataFrame, assumed_margin: float, until_at: Column | None = None) -> DataFrame:
-    """The log (before `until_at`): events with margins, and the messages of `offers`. Settled, as whoever asks it asks ten times."""
+    """One row per event and per message sent, before `until_at` where it is given; revenue, margin and concession are money.
+
+    Settled, so this runs: scoring and evaluation read it ten times each.
+    """
     is_known = F.lit(True) if until_at is None else F.col("occurred_at") < until_at
-    return settle(with_messages(with_margin(events.where(is_known), items, assumed_margin), offers).where(is_known))
+    return settle(_with_messages(_with_margin(events.where(is_known), items, assumed_margin), offers).where(is_known))
 
 
-def with_margin(events: DataFrame, items: DataFrame, assumed_margin: float) -> DataFrame:
+def _with_margin(events: DataFrame, items: DataFrame, assumed_margin: float) -> DataFrame:
     """Events with `revenue` (list price x quantity) and `margin` (revenue less unit costs), both money, 0 unless a purchase.
 
     An item whose unit cost is unknown is taken to earn `assumed_margin` of its price. A return counts negative.
@@ -47,7 +50,7 @@ def with_margin(events: DataFrame, items: DataFrame, assumed_margin: float) -> D
     )
 
 
-def with_messages(log: DataFrame, offers: DataFrame) -> DataFrame:
+def _with_messages(log: DataFrame, offers: DataFrame) -> DataFrame:
     """`log` and one row of event_type `message` for every offer that was sent, at the moment it became valid."""
     sent = offers.where("is_sent").select(
         "user_id", "promotion_id", "offer_id", F.lit("message").alias("event_type"), F.col("valid_from_at").alias("occurred_at")

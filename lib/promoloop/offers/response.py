@@ -49,10 +49,11 @@ class Response:
 
 
 def describe_decisions(offers: DataFrame, shop: Shop, days: int) -> DataFrame:
-    """One row per decision of `offers` (closed ones) with its assignment, FEATURES, outcomes and fold."""
+    """One row per decision of `offers` (closed ones) with its assignment (settled, so this runs), FEATURES, outcomes and fold."""
     promotions = context.per_promotion(shop.promotions, shop.items).drop("starts_at", "ends_at")
     assigned = (
         decisions.add_assignment(offers)
+        .transform(settle)  # contexts and outcomes are joined to it from six sides
         .withColumn("at", F.col("valid_from_at"))
         .withColumn("fold", F.pmod(F.xxhash64("user_id"), F.lit(2)))
         .join(F.broadcast(promotions), "promotion_id")

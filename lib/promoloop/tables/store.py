@@ -162,8 +162,7 @@ def _measured(table: Table) -> list[str]:
 def append_once(rows: DataFrame, settings: Settings, table: Table, application: str, version: int) -> int:
     """Append `rows` unless `version` (or a later one) of `application` was appended before; return rows written."""
     writer = enforce(rows, table).write.format("delta").mode("append")
-    before = _begun(rows.sparkSession, settings, table)
-    return _write(rows, settings, table, before, writer.option("txnAppId", application).option("txnVersion", version))
+    return _write(rows, settings, table, writer.option("txnAppId", application).option("txnVersion", version))
 
 
 def merge(
@@ -185,7 +184,7 @@ def merge(
     stays = rows if gone is None else rows.where(~F.col(gone)).drop(gone)
     before = _begun(spark, settings, table)
     if before == 0:  # created just now: there is nothing to merge with
-        return _write(rows, settings, table, before, enforce(stays, table).write.format("delta").mode("append"))
+        return _write(rows, settings, table, enforce(stays, table).write.format("delta").mode("append"))
     enforced = enforce(stays, table)  # also where a flag comes along: it sees to names and types
     merged = enforced if gone is None else rows.select(*table.column_names, gone)
     merged.createOrReplaceTempView("_merged")
@@ -223,17 +222,19 @@ def vacuum(spark: SparkSession, settings: Settings, table: Table) -> None:
         "spark.databricks.delta.retentionDurationCheck.enabled": "false",
         # the default lists the folder in thousands of tasks, a minute for a tiny table
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
-        "spark.sql.adaptive.enabled": "false",  # six queries on names of files: planning each anew after every stage is all they would do
     }
     usual = {name: spark.conf.get(name, None) for name in options}
-    for name, value in options.items():
-        spark.conf.set(name, value)
     try:
+        for name, value in options.items():
+            spark.conf.set(name, value)
         spark.sql(f"REORG TABLE {address(settings, table)} APPLY (PURGE)")
         spark.sql(f"VACUUM {address(settings, table)} RETAIN 0 HOURS")
     finally:
         for name, was in usual.items():
-            spark.conf.unset(name) if was is None else spark.conf.set(name, was)
+            if was is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, was)
 
 
 def replace_day(rows: DataFrame, settings: Settings, table: Table, as_of: date) -> int:
@@ -258,8 +259,7 @@ def rewrite_once(rows: DataFrame, settings: Settings, table: Table, application:
     """
     placed = rows.repartitionByRange(*table.clustering) if table.clustering else rows
     writer = enforce(placed, table).write.format("delta").mode("overwrite")
-    before = _begun(rows.sparkSession, settings, table)
-    return _write(rows, settings, table, before, writer.option("txnAppId", application).option("txnVersion", 0))
+    return _write(rows, settings, table, writer.option("txnAppId", application).option("txnVersion", 0))
 
 
 def content_hash(rows: DataFrame) -> int:
@@ -270,21 +270,20 @@ def content_hash(rows: DataFrame) -> int:
 
 
 def _replace_where(rows: DataFrame, settings: Settings, table: Table, where: str) -> int:
-    writer, before = enforce(rows, table).write.format("delta"), _begun(rows.sparkSession, settings, table)
-    # created just now: there is nothing to replace, and looking for it would take longer than the write
-    writer = writer.mode("append") if before == 0 else writer.mode("overwrite").option("replaceWhere", where)
-    return _write(rows, settings, table, before, writer)
+    writer = enforce(rows, table).write.format("delta").mode("overwrite").option("replaceWhere", where)
+    return _write(rows, settings, table, writer)
 
 
-def _write(rows: DataFrame, settings: Settings, table: Table, before: int, writer) -> int:  # type: ignore[no-untyped-def]
-    """Write where the table was at version `before`; return rows written."""
+def _write(rows: DataFrame, settings: Settings, table: Table, writer) -> int:  # type: ignore[no-untyped-def]
+    spark = rows.sparkSession
+    before = _begun(spark, settings, table)
     writer = writer.option("userMetadata", lineage.note_for_commit(settings, table))
     name = address(settings, table)
     if _is_path(name):
         writer.save(_path(name))
     else:
         writer.saveAsTable(name)
-    return _rows_written(rows.sparkSession, settings, table, before)
+    return _rows_written(spark, settings, table, before)
 
 
 def _newest(spark: SparkSession, settings: Settings, table: Table) -> Commit | None:
