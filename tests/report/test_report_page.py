@@ -148,6 +148,11 @@ def test_advice_on_the_budget(used: float, price: float, title: str | None) -> N
     assert titles == ([title] if title else [])
 
 
+@pytest.mark.parametrize(("capacity", "step"), [(10173.36, 1000), (10_000, 1000), (475, 10), (9.0, 1), (0.0, 1)])
+def test_what_more_budget_is_worth_is_told_of_a_little_more(capacity: float, step: float) -> None:
+    assert replace(run().resources[0], capacity=capacity).step == step
+
+
 def test_a_promise_not_kept_is_named() -> None:
     promised = run().expected_profit
     for measured, said in ((promised - 500, "Trust the forecast less"), (promised + 500, "did better than promised")):

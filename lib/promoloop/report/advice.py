@@ -74,7 +74,8 @@ def _budget(run: Run, currency: str) -> Iterator[Advice]:
             "good",
             "A larger budget would pay",
             f"The plan uses {words.percent(budget.used / budget.capacity)} of it; "
-            f"{words.money(1000, currency)} more is expected to earn {words.money(1000 * budget.shadow_price, currency)} on top of itself.",
+            f"{words.tick(budget.step, currency)} more is expected to earn {words.money(budget.step * budget.shadow_price, currency)} "
+            "on top of itself.",
         )
     elif budget.used < _SPARE * budget.capacity:
         yield Advice(

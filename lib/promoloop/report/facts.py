@@ -1,5 +1,6 @@
 """Everything the report and the summary say, as plain data the size of promotions, segments, resources and runs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,11 @@ class Resource:
     used: float
     shadow_price: float
     sentence: str
+
+    @property
+    def step(self) -> float:
+        """A round amount, at most a tenth of the capacity and at least 1: a shadow price holds for small changes alone."""
+        return 10.0 ** max(0, math.floor(math.log10(max(self.capacity, 1.0) / 10)))
 
 
 @dataclass(frozen=True)
