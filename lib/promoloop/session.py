@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +50,22 @@ def opened(settings: Settings, is_stream: bool = False) -> Iterator[SparkSession
         yield spark
     finally:
         spark.stop()
+
+
+@contextmanager
+def options(spark: SparkSession, chosen: Mapping[str, str]) -> Iterator[None]:
+    """Options of the session as `chosen` until the end, and then as they were."""
+    usual = {name: spark.conf.get(name, None) for name in chosen}
+    try:
+        for name, value in chosen.items():
+            spark.conf.set(name, value)
+        yield
+    finally:
+        for name, was in usual.items():
+            if was is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, was)
 
 
 def processes(spark: SparkSession) -> list[int]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from promoloop import session
 from promoloop.allocation import packing
 from promoloop.allocation.packing import Layout, unpacked
 from promoloop.allocation.pricing import Array, Block, choose
@@ -94,13 +95,8 @@ class BlockScan:
                 for block in _blocks(batch, layout):
                     yield pa.RecordBatch.from_pydict({"number": pa.array([block.number], pa.int32()), "said": [pickle.dumps(ask(block))]})
 
-        spark = self.packed.sparkSession
-        usual = str(spark.conf.get(_BATCH))
-        spark.conf.set(_BATCH, "1")  # a block is megabytes: one is computed while the next comes
-        try:
+        with session.options(self.packed.sparkSession, {_BATCH: "1"}):  # a block is megabytes: one is computed while the next comes
             said = self.packed.select(*_BLOCK).mapInArrow(asked, "number int, said binary").toArrow()
-        finally:
-            spark.conf.set(_BATCH, usual)
         return [pickle.loads(one.as_buffer()) for one in said.sort_by("number")["said"]]
 
 

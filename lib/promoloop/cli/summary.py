@@ -69,7 +69,7 @@ def _money(run: Run, look: Look) -> Grid:
     if budget is not None:
         share = words.percent(budget.used / budget.capacity if budget.capacity else None)
         grid.add_row("budget planned", look.money(budget.used), f"{share} of {look.money(budget.capacity)}")
-        grid.add_row("worth of more budget", look.money(budget.step * budget.shadow_price), f"expected from {look.tick(budget.step)} more")
+        grid.add_row("worth of more budget", look.money(budget.worth_of_step), f"expected from {look.tick(budget.step)} more")
     grid.add_row("conceded so far", look.money(run.conceded), "on the offers that were redeemed")
     grid.add_row("expected profit", look.money(run.expected_profit), "beyond what would have been earned anyway")
     if measured is None:

@@ -74,7 +74,7 @@ def _budget(run: Run, currency: str) -> Iterator[Advice]:
             "good",
             "A larger budget would pay",
             f"The plan uses {words.percent(budget.used / budget.capacity)} of it; "
-            f"{words.tick(budget.step, currency)} more is expected to earn {words.money(budget.step * budget.shadow_price, currency)} "
+            f"{words.tick(budget.step, currency)} more is expected to earn {words.money(budget.worth_of_step, currency)} "
             "on top of itself.",
         )
     elif budget.used < _SPARE * budget.capacity:

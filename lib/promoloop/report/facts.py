@@ -41,6 +41,11 @@ class Resource:
         """A round amount, at most a tenth of the capacity and at least 1: a shadow price holds for small changes alone."""
         return 10.0 ** max(0, math.floor(math.log10(max(self.capacity, 1.0) / 10)))
 
+    @property
+    def worth_of_step(self) -> float:
+        """What a `step` more of it is expected to add to the objective."""
+        return self.step * self.shadow_price
+
 
 @dataclass(frozen=True)
 class Certificate:

@@ -62,7 +62,7 @@ def _budget(run: Run, look: Look) -> list[Card]:
             look.money(budget.used),
             f"{used} of {look.money(budget.capacity)}; conceded so far {look.money(run.conceded)}",
         ),
-        Card("Worth of more budget", look.money(budget.step * budget.shadow_price), f"expected from {look.tick(budget.step)} more"),
+        Card("Worth of more budget", look.money(budget.worth_of_step), f"expected from {look.tick(budget.step)} more"),
     ]
 
 

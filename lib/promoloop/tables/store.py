@@ -11,6 +11,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from promoloop import session
 from promoloop.errors import UserError
 from promoloop.settings import Settings
 from promoloop.tables import commits, lineage
@@ -194,10 +195,9 @@ def merge(
     update = "" if is_insert_only else f"WHEN MATCHED THEN UPDATE SET {', '.join(stated)} "
     insert = f"WHEN NOT MATCHED{'' if gone is None else f' AND NOT s.`{gone}`'} THEN INSERT *"
     try:
-        spark.conf.set(_NOTE, lineage.note_for_commit(settings, table))
-        spark.sql(f"MERGE INTO {address(settings, table)} t USING _merged s ON {on} {delete}{update}{insert}")
+        with session.options(spark, {_NOTE: lineage.note_for_commit(settings, table)}):
+            spark.sql(f"MERGE INTO {address(settings, table)} t USING _merged s ON {on} {delete}{update}{insert}")
     finally:
-        spark.conf.unset(_NOTE)
         spark.catalog.dropTempView("_merged")
     return _rows_written(spark, settings, table, before)
 
@@ -218,23 +218,14 @@ def erase_people(pseudonyms: DataFrame, settings: Settings, table: Table) -> Non
 
 def vacuum(spark: SparkSession, settings: Settings, table: Table) -> None:
     """Remove the files of all but the current version at once: nothing older can be read again."""
-    options = {
+    chosen = {
         "spark.databricks.delta.retentionDurationCheck.enabled": "false",
         # the default lists the folder in thousands of tasks, a minute for a tiny table
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     }
-    usual = {name: spark.conf.get(name, None) for name in options}
-    try:
-        for name, value in options.items():
-            spark.conf.set(name, value)
+    with session.options(spark, chosen):
         spark.sql(f"REORG TABLE {address(settings, table)} APPLY (PURGE)")
         spark.sql(f"VACUUM {address(settings, table)} RETAIN 0 HOURS")
-    finally:
-        for name, was in usual.items():
-            if was is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, was)
 
 
 def replace_day(rows: DataFrame, settings: Settings, table: Table, as_of: date) -> int:
