@@ -70,11 +70,11 @@ def solve(
     """
     programme = pulp.LpProblem("master", pulp.LpMinimize)
     is_fixed, is_integer = len(decided.value) == 1, integer_slack is not None
-    y = [] if is_fixed else [pulp.LpVariable(f"block_{b}", 0, 1) for b in range(len(decided.value))]
+    y = [] if is_fixed else [programme.add_variable(f"block_{b}", 0, 1) for b in range(len(decided.value))]
     kind = pulp.LpBinary if is_integer else pulp.LpContinuous
     has_bound = is_integer or undecided.most is not None
-    x = [pulp.LpVariable(f"option_{j}", 0, 1 if has_bound else None, kind) for j in range(len(undecided.value))]
-    slack = [pulp.LpVariable(f"slack_{k}", 0) for k in range(len(right))]
+    x = [programme.add_variable(f"option_{j}", 0, 1 if has_bound else None, kind) for j in range(len(undecided.value))]
+    slack = [programme.add_variable(f"slack_{k}", 0) for k in range(len(right))]
     programme += pulp.LpAffineExpression(
         [*zip(y, -decided.value, strict=True), *zip(x, -undecided.value, strict=True), *zip(slack, penalty, strict=True)]
         if not is_fixed
@@ -100,7 +100,7 @@ def solve(
     worth = np.array([v.value() or 0.0 for v in x])
     mixed = np.ones(1) if is_fixed else np.array([v.value() or 0.0 for v in y])
     prices = (
-        np.zeros(len(right)) if is_integer else np.array([-(programme.constraints[f"resource_{k}"].pi or 0.0) for k in range(len(right))])
+        np.zeros(len(right)) if is_integer else np.array([-(limit.pi or 0.0) for limit in programme.constraints()[: len(right)]])
     )
     return Mixture(
         float(decided.value @ mixed + undecided.value @ worth),
