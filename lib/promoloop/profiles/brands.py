@@ -37,7 +37,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     judged = with_candidates(holdout, "brands", own.popular_brands).join(buyers, list(KEY))  # popular among all, not among buyers
     if rows.where(F.col("next_brand").isNotNull()).limit(_FEWEST).count() < _FEWEST:
         popular = constant("popularity AS p")
-        return Trained(NAME, popular, _figures(probabilities(popular, judged), holdout), {"kind": "popularity", "is_constant": True})
+        return Trained(NAME, popular, _figures(settle(probabilities(popular, judged)), holdout), {"kind": "popularity", "is_constant": True})
     pairs = _labelled(rows, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed)).transform(settle)
     vectors = VectorAssembler(inputCols=list(FEATURES), outputCol="features")
     forest = RandomForestClassifier(numTrees=_TREES, seed=seed, labelCol="label", featureSubsetStrategy="onethird")
@@ -53,7 +53,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     searched = search.fit(vectors.transform(pairs))
     best = max(range(len(_DEPTHS)), key=lambda n: searched.avgMetrics[n])
     figures = {
-        **_figures(probabilities(PipelineModel([vectors, searched.bestModel]), judged), holdout),
+        **_figures(settle(probabilities(PipelineModel([vectors, searched.bestModel]), judged)), holdout),
         "cv_auc": float(searched.avgMetrics[best]),
     }
     final = Pipeline(stages=[vectors, forest.copy({forest.maxDepth: _DEPTHS[best]})]).fit(_labelled(latest, own, seed))

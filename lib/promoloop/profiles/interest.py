@@ -31,10 +31,10 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, next_interest:
 
     Where fewer than twenty pairs were touched, the past share stands for the next.
     """
-    pairs = _labelled(rows, next_interest, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed)).transform(settle)
+    pairs = _labelled(rows, next_interest, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed))
     if pairs.where("label > 0").limit(_FEWEST).count() < _FEWEST:
         past = constant("interest AS prediction")
-        judged = _labelled(holdout, next_interest, own, seed).transform(settle)
+        judged = _labelled(holdout, next_interest, own, seed)
         return Trained(NAME, past, _figures(past, judged, holdout), {"kind": "past share", "is_constant": True})
     inputs = Pipeline(stages=_inputs()).fit(pairs)
     regression = LinearRegression(solver="normal", labelCol="label")
@@ -49,7 +49,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, next_interest:
     )
     searched = search.fit(inputs.transform(pairs))
     best = min(range(len(_PENALTIES)), key=lambda n: searched.avgMetrics[n])
-    judged = _labelled(holdout, next_interest, own, seed).transform(settle)
+    judged = _labelled(holdout, next_interest, own, seed)
     figures = {**_figures(PipelineModel([*inputs.stages, searched.bestModel]), judged, holdout)}
     figures["cv_rmse"] = float(searched.avgMetrics[best])
     final = Pipeline(stages=[*_inputs(), regression.copy({regression.regParam: _PENALTIES[best]})]).fit(
@@ -79,19 +79,19 @@ def _inputs() -> list[Any]:
 
 
 def _labelled(rows: DataFrame, next_interest: DataFrame, own: ProfilesSettings, seed: int) -> DataFrame:
-    """Pairs of users who did anything in the window, with the share each category got; thinned to max_rows by user."""
+    """Pairs of users who did anything in the window, with the share each category got; thinned to max_rows by user; settled."""
     active = next_interest.select(*KEY).distinct()
     everyone = rows.join(active, list(KEY), "left_semi")
     share = own.max_rows / max(1, everyone.count() * own.popular_categories)
     chosen = everyone.transform(thin, ["user_id"], share, seed)
     pairs = with_candidates(chosen, "categories", own.popular_categories).join(next_interest, [*KEY, "name"], "left")
     labelled = pairs.withColumn("label", F.coalesce("next_interest", F.lit(0.0)))
-    return labelled.repartition(own.partitions, "user_id").sortWithinPartitions(*KEY, "name")
+    return labelled.repartition(own.partitions, "user_id").sortWithinPartitions(*KEY, "name").transform(settle)
 
 
 def _figures(model: PipelineModel, judged: DataFrame, holdout: DataFrame) -> dict[str, float]:
     """Error of the shares against that of the past shares, variance explained, and how often the first category is bought next."""
-    scored = shares(model, judged).join(judged.select(*KEY, "name", "label", "interest", "popularity_bought"), [*KEY, "name"])
+    scored = settle(shares(model, judged).join(judged.select(*KEY, "name", "label", "interest", "popularity_bought"), [*KEY, "name"]))
     error, past = F.avg((F.col("share") - F.col("label")) ** 2), F.avg((F.col("interest") - F.col("label")) ** 2)
     row = scored.agg(error, past, F.var_pop("label"), F.count("*")).first()
     squared, baseline, variance, count = (float(value or 0.0) for value in row) if row is not None else (0.0,) * 4
