@@ -28,9 +28,11 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         about = privacy.about(table.column_names, pseudonyms)
         if about is None or not tables.exists(spark, settings, table):
             continue
-        erased += tables.read(spark, settings, table).where(about).count()
-        tables.erase_people(people, settings, table)
-        tables.vacuum(spark, settings, table)
+        found = tables.read(spark, settings, table).where(about).count()
+        if found:
+            tables.erase_people(people, settings, table)
+        erased += found
+        tables.purge(spark, settings, table)
         figures[f"left in {table.name}"] = tables.read(spark, settings, table).where(about).count()
     for run_id in sent:
         ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))

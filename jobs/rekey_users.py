@@ -6,6 +6,7 @@ from promoloop import events, launch, privacy, sources, tables
 from promoloop.execution import channels
 from promoloop.launch import Outcome
 from promoloop.settings import Settings
+from promoloop.tables import Table
 
 _FROM_SOURCE = ("ingest_events", "clean_events")  # whose tables hold what the mapping calls `keyed`
 
@@ -21,7 +22,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     tables.replace_table(spark.createDataFrame(begun, tables.KEY_RING.schema), settings, tables.KEY_RING)
 
     keyed = {name for files in sources.load_mapping(settings.source.name).sets for name in files.keyed}
-    application, done, rows = f"rekey-{begun[-1]['key_mark']}", 0, 0
+    application, rows = f"rekey-{begun[-1]['key_mark']}", 0
+    rewritten: list[Table] = []
     for table in tables.TABLES:
         if {"user_id", "record"}.isdisjoint(table.column_names) or not tables.exists(spark, settings, table):
             continue
@@ -30,20 +32,22 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         if table is tables.EVENTS:
             wrapped = wrapped.transform(events.renew_identity)
         rows += tables.rewrite_once(wrapped, settings, table, application)
-        tables.vacuum(spark, settings, table)
-        done += 1
+        rewritten.append(table)
+    count = len(rewritten)
     if tables.exists(spark, settings, tables.VAULT):
         secret, vault = privacy.load_vault_key(settings), tables.read(spark, settings, tables.VAULT)
         privacy.sealed_under(vault, secret)
         rows += tables.rewrite_once(privacy.reseal(vault, newer, secret), settings, tables.VAULT, application)
-        tables.vacuum(spark, settings, tables.VAULT)
+        rewritten.append(tables.VAULT)
+    for table in rewritten:
+        tables.vacuum(spark, settings, table)
     if tables.exists(spark, settings, tables.OFFERS):
         ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))
         for run_id in channels.runs(ledger):
             channels.write(ledger, promotions, settings.paths.out, run_id)
     tables.replace_table(spark.createDataFrame(privacy.finished(settings, ring, newer), tables.KEY_RING.schema), settings, tables.KEY_RING)
     tables.vacuum(spark, settings, tables.KEY_RING)
-    return Outcome(rows_in=rows, rows_out=rows, figures={"tables": done})
+    return Outcome(rows_in=rows, rows_out=rows, figures={"tables": count})
 
 
 if __name__ == "__main__":

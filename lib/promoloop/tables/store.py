@@ -224,8 +224,13 @@ def vacuum(spark: SparkSession, settings: Settings, table: Table) -> None:
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     }
     with session.options(spark, chosen):
-        spark.sql(f"REORG TABLE {address(settings, table)} APPLY (PURGE)")
         spark.sql(f"VACUUM {address(settings, table)} RETAIN 0 HOURS")
+
+
+def purge(spark: SparkSession, settings: Settings, table: Table) -> None:
+    """`vacuum`, after rows that were only marked as deleted (deletion vectors) are gone from the files of the current version, too."""
+    spark.sql(f"REORG TABLE {address(settings, table)} APPLY (PURGE)")
+    vacuum(spark, settings, table)
 
 
 def replace_day(rows: DataFrame, settings: Settings, table: Table, as_of: date) -> int:
