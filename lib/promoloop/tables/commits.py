@@ -16,10 +16,11 @@ from pyspark.sql import SparkSession
 
 @dataclass(frozen=True)
 class Commit:
-    """A version of a table, and how many rows were inserted or updated to make it."""
+    """A version of a table, how many rows were inserted or updated to make it, and whether it is the table's creation, without rows."""
 
     version: int
     rows_written: int
+    is_creation: bool
 
 
 def newest(spark: SparkSession, name: str, path: Path | None) -> Commit | None:
@@ -30,7 +31,7 @@ def newest(spark: SparkSession, name: str, path: Path | None) -> Commit | None:
         row = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").first()
     except AnalysisException:
         return None
-    return None if row is None else Commit(int(row["version"]), _rows(row["operationMetrics"] or {}))
+    return None if row is None else _commit(int(row["version"]), row["operation"], row["operationMetrics"] or {})
 
 
 def _on_disk(path: Path) -> Commit | None:
@@ -40,10 +41,10 @@ def _on_disk(path: Path) -> Commit | None:
     last = max(numbers)
     with (path / "_delta_log" / f"{last}.json").open(encoding="utf-8") as lines:
         info: Mapping[str, Any] = next((json.loads(line)["commitInfo"] for line in lines if line.startswith('{"commitInfo"')), {})
-    return Commit(int(last), _rows(info.get("operationMetrics", {})))
+    return _commit(int(last), info.get("operation"), info.get("operationMetrics", {}))
 
 
-def _rows(metrics: Mapping[str, Any]) -> int:
-    if "numTargetRowsInserted" in metrics:
-        return int(metrics["numTargetRowsInserted"]) + int(metrics.get("numTargetRowsUpdated", 0))
-    return int(metrics.get("numOutputRows", 0))
+def _commit(version: int, operation: str | None, metrics: Mapping[str, Any]) -> Commit:
+    merged = "numTargetRowsInserted" in metrics
+    counted = ("numTargetRowsInserted", "numTargetRowsUpdated") if merged else ("numOutputRows",)
+    return Commit(version, sum(int(metrics.get(name, 0)) for name in counted), operation == "CREATE TABLE")

@@ -75,13 +75,10 @@ def read_version(spark: SparkSession, settings: Settings, table: Table, version:
 
 def clone_version(spark: SparkSession, settings: Settings, table: Table, version: int, into: Settings) -> None:
     """Make `table` in the places of `into` what it was here at `version`, by reference to its files. Raises UserError if that is gone."""
-    target = address(into, table)
     try:
-        spark.sql(f"CREATE OR REPLACE TABLE {target} SHALLOW CLONE {address(settings, table)} VERSION AS OF {version:d}")
+        spark.sql(f"CREATE OR REPLACE TABLE {address(into, table)} SHALLOW CLONE {address(settings, table)} VERSION AS OF {version:d}")
     except AnalysisException as error:
         raise _is_gone(table, version, error) from None
-    # at version 0 it would be taken for a table just created, hence empty
-    spark.sql(f"ALTER TABLE {target} SET TBLPROPERTIES ('promoloop.cloned' = '{version:d}')")
 
 
 def _is_gone(table: Table, version: int, error: AnalysisException) -> UserError:
@@ -137,18 +134,18 @@ def enforce(rows: DataFrame, table: Table) -> DataFrame:
     return rows.select(*table.column_names)
 
 
-def _begun(spark: SparkSession, settings: Settings, table: Table) -> int:
-    """The table's version; where there is no table, create it empty, with its constraints and clustering."""
+def _begun(spark: SparkSession, settings: Settings, table: Table) -> Commit:
+    """The table's newest commit; where there is no table, create it empty, with its constraints and clustering."""
     newest = _newest(spark, settings, table)
     if newest is not None:
-        return newest.version
+        return newest
     columns = ", ".join(f"`{column.name}` {column.type}{'' if table.is_nullable(column) else ' NOT NULL'}" for column in table.columns)
     clustering = f" CLUSTER BY ({', '.join(table.clustering)})" if table.clustering else ""
     statistics = f" TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(_measured(table))}')"
     with _creating:  # streams of one job may begin the same table at once
         spark.sql(f"CREATE TABLE IF NOT EXISTS {address(settings, table)} ({columns}) USING delta{clustering}{statistics}")
     created = _newest(spark, settings, table)  # more than created, where another began it at once
-    return 0 if created is None else created.version
+    return created or Commit(0, 0, is_creation=True)
 
 
 def _measured(table: Table) -> list[str]:
@@ -184,7 +181,7 @@ def merge(
     spark = rows.sparkSession
     stays = rows if gone is None else rows.where(~F.col(gone)).drop(gone)
     before = _begun(spark, settings, table)
-    if before == 0:  # created just now: there is nothing to merge with
+    if before.is_creation:  # there is nothing to merge with
         return _write(rows, settings, table, enforce(stays, table).write.format("delta").mode("append"))
     enforced = enforce(stays, table)  # also where a flag comes along: it sees to names and types
     merged = enforced if gone is None else rows.select(*table.column_names, gone)
@@ -199,7 +196,7 @@ def merge(
             spark.sql(f"MERGE INTO {address(settings, table)} t USING _merged s ON {on} {delete}{update}{insert}")
     finally:
         spark.catalog.dropTempView("_merged")
-    return _rows_written(spark, settings, table, before)
+    return _rows_written(spark, settings, table, before.version)
 
 
 def erase_people(pseudonyms: DataFrame, settings: Settings, table: Table) -> None:
@@ -272,7 +269,7 @@ def _replace_where(rows: DataFrame, settings: Settings, table: Table, where: str
 
 def _write(rows: DataFrame, settings: Settings, table: Table, writer) -> int:  # type: ignore[no-untyped-def]
     spark = rows.sparkSession
-    before = _begun(spark, settings, table)
+    before = _begun(spark, settings, table).version
     writer = writer.option("userMetadata", lineage.note_for_commit(settings, table))
     name = address(settings, table)
     if _is_path(name):
