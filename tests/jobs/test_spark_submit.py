@@ -68,7 +68,8 @@ def submit(package: Path, job: Path, folder: Path, forgetful: dict[str, str], *o
         *(str(job), "--config", "ci", *options),
     ]
     own = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_", "SPARK_", "PYTHONPATH"))}
-    environment = own | forgetful | {"SPARK_HOME": str(spark_home), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    spark = {"SPARK_HOME": str(spark_home), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    environment = own | forgetful | spark
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
 
 

@@ -37,7 +37,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     judged = with_candidates(holdout, "brands", own.popular_brands).join(buyers, list(KEY))  # popular among all, not among buyers
     if rows.where(F.col("next_brand").isNotNull()).limit(_FEWEST).count() < _FEWEST:
         popular = constant("popularity AS p")
-        return Trained(NAME, popular, _figures(settle(probabilities(popular, judged)), holdout), {"kind": "popularity", "is_constant": True})
+        return Trained(NAME, popular, _figures(probabilities(popular, judged), holdout), {"kind": "popularity", "is_constant": True})
     pairs = _labelled(rows, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed)).transform(settle)
     vectors = VectorAssembler(inputCols=list(FEATURES), outputCol="features")
     forest = RandomForestClassifier(numTrees=_TREES, seed=seed, labelCol="label", featureSubsetStrategy="onethird")
@@ -53,7 +53,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     searched = search.fit(vectors.transform(pairs))
     best = max(range(len(_DEPTHS)), key=lambda n: searched.avgMetrics[n])
     figures = {
-        **_figures(settle(probabilities(PipelineModel([vectors, searched.bestModel]), judged)), holdout),
+        **_figures(probabilities(PipelineModel([vectors, searched.bestModel]), judged), holdout),
         "cv_auc": float(searched.avgMetrics[best]),
     }
     final = Pipeline(stages=[vectors, forest.copy({forest.maxDepth: _DEPTHS[best]})]).fit(_labelled(latest, own, seed))
@@ -89,8 +89,9 @@ def _labelled(rows: DataFrame, own: ProfilesSettings, seed: int) -> DataFrame:
     return chosen.repartition(own.partitions, "user_id").sortWithinPartitions(*KEY, "name")
 
 
-def _figures(scored: DataFrame, holdout: DataFrame) -> dict[str, float]:
+def _figures(probable: DataFrame, holdout: DataFrame) -> dict[str, float]:
     """Top-1 accuracy of the forest and of two baselines, and the mean log loss of the brand that was bought."""
+    scored = settle(probable)
     bought = scored.join(holdout.select(*KEY, F.col("next_brand").alias("name")), [*KEY, "name"])
     row = bought.agg(F.sum(-F.log("p")), F.count("*")).first()
     figures = top_accuracy(scored, holdout, "next_brand", "p")
