@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from behaviour_builder import Shop, busy_shop
+from behaviour_builder import Shop
 from builders import rows
 from places import settings_in
 from promoloop import features, profiles, registry, tables
@@ -29,9 +29,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def shop(spark: SparkSession) -> Shop:
-    built = busy_shop(spark)
-    return Shop(built.users, built.items, built.promotions, settle(built.events))
+def shop(spark: SparkSession, profiled: Settings) -> Shop:
+    users, items, promotions, events = (
+        tables.read(spark, profiled, table) for table in (tables.USERS, tables.ITEMS, tables.PROMOTIONS, tables.EVENTS)
+    )
+    return Shop(users, items, promotions, settle(events))
 
 
 def recalled(shop: Shop, settings: Settings, events: DataFrame) -> profiles.History:
