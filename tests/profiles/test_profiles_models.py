@@ -13,7 +13,7 @@ from places import settings_in
 from promoloop import features, profiles, registry, tables
 from promoloop.errors import UserError
 from promoloop.frames import settle
-from promoloop.profiles import brands, price, segments
+from promoloop.profiles import brands, buying, price, segments
 from promoloop.profiles.history import days
 from promoloop.profiles.pairs import with_candidates
 from promoloop.profiles.trained import thin
@@ -91,6 +91,12 @@ def test_users_never_seen_are_judged_by_the_prior(people: dict[str, Row]) -> Non
     assert max(row["buy_probability"] for row in cold) < sum(row["buy_probability"] for row in warm) / len(warm)
     assert len({row["preferred_brand"] for row in cold}) == 1
     assert sum(cold[0]["category_interest"].values()) == pytest.approx(1, abs=1e-6)
+
+
+def test_every_penalty_of_the_search_is_tried(spark: SparkSession, settings: Settings) -> None:
+    search = buying._search(settings.profiles, settings.run.seed)
+    tried = [search.getEstimator().copy(given).getRegParam() for given in search.getEstimatorParamMaps()]
+    assert tried == list(buying._PENALTIES)
 
 
 @pytest.mark.slow

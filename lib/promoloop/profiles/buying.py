@@ -1,14 +1,18 @@
 """Will the user buy within the horizon? Logistic regression on selected features, its penalty chosen by cross-validation.
 
 Inputs are made in the pipeline itself (logs of counts, freshness 1 / (1 + days) in place of recency, shares, one-hot demographics), so the
-stored model takes rows of user_features as they are. Features are selected by their ANOVA F statistic against the label.
+stored model takes rows of user_features as they are. Features are selected by their ANOVA F statistic against the label, and measured in
+their standard deviations, so that the penalty weighs on all alike.
+
+It is MLlib's generalised linear model: reweighted least squares take some six passes over the rows. In them the penalty is relative to the
+mean of p (1 - p), not to one per row.
 """
 
 from typing import Any, cast
 
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
-from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StringIndexer, UnivariateFeatureSelector, VectorAssembler
+from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StandardScaler, StringIndexer, UnivariateFeatureSelector, VectorAssembler
 from pyspark.ml.regression import GeneralizedLinearRegression
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame
@@ -31,7 +35,7 @@ from promoloop.settings.learning import ProfilesSettings
 
 NAME = "buy_probability"
 _SELECTED = 32
-_PENALTIES = (0.001, 0.01, 0.1)
+_PENALTIES = (0.01, 0.1, 1.0)
 _FEWEST = 20  # of either class: with fewer there is a base rate, not a model
 
 _LOGS = (
@@ -60,16 +64,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     prepared = Pipeline(stages=_inputs()).fit(rows)
     folded = prepared.transform(rows).select("features", "label", fold(F.col("user_id"), own.folds, seed).alias("fold"))
     folded = settle(folded)
-    search = CrossValidator(
-        estimator=_regression(),
-        estimatorParamMaps=ParamGridBuilder().addGrid(GeneralizedLinearRegression.regParam, list(_PENALTIES)).build(),
-        evaluator=BinaryClassificationEvaluator(rawPredictionCol="p", labelCol="label"),
-        numFolds=own.folds,
-        foldCol="fold",
-        seed=seed,
-        parallelism=2,
-    )
-    searched = search.fit(folded)
+    searched = _search(own, seed).fit(folded)
     best = max(range(len(_PENALTIES)), key=lambda n: searched.avgMetrics[n])
     judged = probabilities(PipelineModel([*prepared.stages, searched.bestModel]), holdout).select("label", "p").transform(settle)
     recency = F.coalesce(1 / (1 + F.col("days_since_order")), F.lit(0.0)) + F.coalesce(1 / (1 + F.col("days_since_visit")), F.lit(0.0))
@@ -87,7 +82,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
 
 def probabilities(model: PipelineModel, rows: DataFrame) -> DataFrame:
     """Rows with the probability of buying as `p`."""
-    scored = model.transform(rows)
+    scored = model.transform(rows)  # a champion of before the generalised linear model says `probability`
     return scored if "p" in scored.columns else scored.withColumn("p", positive_probability())
 
 
@@ -98,7 +93,7 @@ def _inputs() -> list[Any]:
     made += [f"COALESCE({name}, 'unknown') AS _text_{name}" for name in DEMOGRAPHICS]
     numbers = [*(f"_log_{n}" for n in _LOGS), *(f"_fresh_{n}" for n in _RECENCIES), *(f"_plain_{n}" for n in _PLAIN), "overdue"]
     indexed, hot = [f"_index_{name}" for name in DEMOGRAPHICS], [f"is_{name}" for name in DEMOGRAPHICS]
-    selector = UnivariateFeatureSelector(featuresCol="_all", outputCol="features", labelCol="label", selectionMode="numTopFeatures")
+    selector = UnivariateFeatureSelector(featuresCol="_scaled", outputCol="features", labelCol="label", selectionMode="numTopFeatures")
     return [
         SQLTransformer(statement=f"SELECT *, {', '.join(made)}, {_OVERDUE} FROM __THIS__"),
         StringIndexer(
@@ -106,18 +101,31 @@ def _inputs() -> list[Any]:
         ),
         OneHotEncoder(inputCols=indexed, outputCols=hot),
         VectorAssembler(inputCols=[*numbers, *hot], outputCol="_all"),
+        StandardScaler(inputCol="_all", outputCol="_scaled"),
         selector.setFeatureType("continuous").setLabelType("categorical").setSelectionThreshold(_SELECTED),
     ]
 
 
-def _regression(penalty: float = 0.01) -> GeneralizedLinearRegression:
-    """Logistic regression by reweighted least squares: some six passes over the rows, where LogisticRegression's own solver takes all 25."""
+def _search(own: ProfilesSettings, seed: int) -> CrossValidator:
+    regression = _regression()
+    return CrossValidator(
+        estimator=regression,
+        estimatorParamMaps=ParamGridBuilder().addGrid(regression.regParam, list(_PENALTIES)).build(),
+        evaluator=BinaryClassificationEvaluator(rawPredictionCol="p", labelCol="label"),
+        numFolds=own.folds,
+        foldCol="fold",
+        seed=seed,
+        parallelism=2,
+    )
+
+
+def _regression(penalty: float = _PENALTIES[0]) -> GeneralizedLinearRegression:
     return GeneralizedLinearRegression(family="binomial", link="logit", regParam=penalty, predictionCol="p", tol=1e-4)
 
 
 def _weights(model: PipelineModel, rows: DataFrame) -> list[dict[str, object]]:
-    """Coefficients per unit of their feature, the largest first."""
-    assembled = PipelineModel(model.stages[:-2]).transform(rows.limit(1))
+    """Coefficients per standard deviation of their feature, the largest first."""
+    assembled = PipelineModel(model.stages[:-3]).transform(rows.limit(1))
     names = vector_names(assembled, "_all")
     selector, regression = cast(Any, model.stages[-2]), cast(Any, model.stages[-1])
     chosen = [names[slot].strip("_") for slot in selector.selectedFeatures]
