@@ -20,8 +20,11 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     tables.require_all_taken(spark, settings)
     people = spark.createDataFrame([(name,) for name in pseudonyms], "user_id string")
     theirs = F.col("user_id").isin(pseudonyms)
-    sent = channels.runs(tables.read_or_empty(spark, settings, tables.OFFERS).where(theirs))
     first = tables.read_or_empty(spark, settings, tables.EVENTS).where(theirs).agg(F.min("occurred_on")).first()
+    if tables.exists(spark, settings, tables.OFFERS):  # before the ledger forgets in which runs they were sent something
+        ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))
+        for run_id in channels.runs(ledger.where(theirs)):
+            channels.write(ledger.where(~theirs), promotions, settings.paths.out, run_id)
     figures: dict[str, float | int | str] = {}
     erased = 0
     for table in (*tables.TABLES, tables.VAULT):
@@ -32,11 +35,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         if found:
             tables.erase_people(people, settings, table)
         erased += found
-        tables.purge(spark, settings, table)
+        tables.purge(spark, settings, table)  # also where none was found: a run before may have been killed here
         figures[f"left in {table.name}"] = tables.read(spark, settings, table).where(about).count()
-    for run_id in sent:
-        ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))
-        channels.write(ledger, promotions, settings.paths.out, run_id)
     figures["left in channel files"] = channels.count_naming(spark, settings.paths.out, pseudonyms)
     figures["left in checkpoints"] = privacy.lines_naming(spark, tables.checkpoint(settings, ""), pseudonyms)
     figures["left in models"] = registry.count_naming(settings, pseudonyms)

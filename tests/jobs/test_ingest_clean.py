@@ -151,7 +151,9 @@ def test_gate_names_rule_rows_and_examples_and_writes_nothing(spark: SparkSessio
     assert clean.run(spark, settings_with("events.max_rejected_share=0.9")).rows_out == 1
 
 
-def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
+def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(
+    spark: SparkSession, settings_with: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = settings_with("events.max_rejected_share=0.9")
     landing = Path(settings.paths.landing)
     shop_files.write_shop(landing)
@@ -187,6 +189,14 @@ def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(spark: Sp
     registry.log_document(settings, "later", {"a": 1}, {}, {})
     assert channels.count_naming(spark, settings.paths.out, [pseudonym]) == 1
 
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "erase_people", killed)
+        with pytest.raises(KeyboardInterrupt):
+            forget.run(spark, before)
+    assert channels.count_naming(spark, settings.paths.out, [pseudonym]) == 0  # while the ledger still knows whom they named
     figures = dict(forget.run(spark, before).figures)
     assert figures.pop("models trained on that data, to be trained again") == "later version 1"
     assert {name: left for name, left in figures.items() if left} == {}
