@@ -170,7 +170,7 @@ def monolith(solver: str) -> Callable[[Block, Problem, float], tuple[Plan, float
 
         rows = lp_matrix(block, problem)
         programme = pulp.LpProblem("whole", pulp.LpMinimize)
-        x = [pulp.LpVariable(f"x{j}", 0) for j in range(rows.shape[1])]
+        x = [programme.add_variable(f"x{j}", 0) for j in range(rows.shape[1])]
         programme += pulp.LpAffineExpression(list(zip(x, (-block.value.ravel()).tolist(), strict=True)))
         right = np.concatenate([problem.right, np.ones(block.users)])
         for i in range(rows.shape[0]):

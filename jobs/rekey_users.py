@@ -39,7 +39,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         privacy.sealed_under(vault, secret)
         rows += tables.rewrite_once(privacy.reseal(vault, newer, secret), settings, tables.VAULT, application)
         rewritten.append(tables.VAULT)
-    for table in rewritten:
+    for table in rewritten:  # once all are: a run that was killed would vacuum again what it had before
         tables.vacuum(spark, settings, table)
     if tables.exists(spark, settings, tables.OFFERS):
         ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))

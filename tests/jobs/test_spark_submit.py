@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zip as `make zip` builds it."""
     target = tmp_path_factory.mktemp("dist") / "promoloop.zip"
     subprocess.run([sys.executable, home.root() / "scripts" / "build_zip.py", target], check=True, capture_output=True)
+    with zipfile.ZipFile(target) as packed:
+        jobs = {Path(name).name for name in packed.namelist() if name.startswith("promoloop/_home/jobs/")}
+    assert jobs == {job.name for job in (home.root() / "jobs").glob("*.py")}
     return target
 
 
@@ -90,7 +94,7 @@ def test_a_job_submitted_to_executors_writes_what_it_writes_here(
 ) -> None:
     environment = os.environ | forgetful
     alone = subprocess.run([sys.executable, "-c", "import promoloop.launch"], env=environment, capture_output=True, text=True, check=False)
-    assert "No module named 'promoloop" in alone.stderr  # so what works below works by the zip: library, jobs, configuration
+    assert "No module named 'promoloop" in alone.stderr  # so what works below works by the zip: library and configuration
     shop_files.write_shop(Path(settings.paths.landing))
     shop_files.write(Path(settings.paths.landing), "events", {"event_id": "e1"}, {"event_id": "e2", "price": "ten"})
     done = submit(package, Path(str(home.folder("jobs") / "ingest_events.py")), tmp_path, forgetful, *places(settings))

@@ -99,7 +99,8 @@ def solve(
         raise UserError(f"the allocation's master programme is {status.lower()}")
     worth = np.array([v.value() or 0.0 for v in x])
     mixed = np.ones(1) if is_fixed else np.array([v.value() or 0.0 for v in y])
-    prices = np.zeros(len(right)) if is_integer else np.array([-(limit.pi or 0.0) for limit in programme.constraints()[: len(right)]])
+    limits = [programme.get_constraint_by_name(f"resource_{k}") for k in range(len(right))]
+    prices = np.zeros(len(right)) if is_integer else np.array([-(limit.pi or 0.0) for limit in limits])
     return Mixture(
         float(decided.value @ mixed + undecided.value @ worth),
         np.maximum(prices, 0.0),
