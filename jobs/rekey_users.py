@@ -6,7 +6,6 @@ from promoloop import events, launch, privacy, sources, tables
 from promoloop.execution import channels
 from promoloop.launch import Outcome
 from promoloop.settings import Settings
-from promoloop.tables import Table
 
 _FROM_SOURCE = ("ingest_events", "clean_events")  # whose tables hold what the mapping calls `keyed`
 
@@ -23,23 +22,20 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
     keyed = {name for files in sources.load_mapping(settings.source.name).sets for name in files.keyed}
     application, rows = f"rekey-{begun[-1]['key_mark']}", 0
-    rewritten: list[Table] = []
-    for table in tables.TABLES:
-        if {"user_id", "record"}.isdisjoint(table.column_names) or not tables.exists(spark, settings, table):
-            continue
+    naming = [table for table in tables.TABLES if not {"user_id", "record"}.isdisjoint(table.column_names)]
+    rekeyed = [table for table in naming if tables.exists(spark, settings, table)]
+    vaults = [tables.VAULT] if tables.exists(spark, settings, tables.VAULT) else []
+    for table in rekeyed:
         named = {"user_id", *(keyed if table.written_by in _FROM_SOURCE else ())}
         wrapped = tables.read(spark, settings, table).transform(privacy.wrap_all, named, newer)
         if table is tables.EVENTS:
             wrapped = wrapped.transform(events.renew_identity)
         rows += tables.rewrite_once(wrapped, settings, table, application)
-        rewritten.append(table)
-    count = len(rewritten)
-    if tables.exists(spark, settings, tables.VAULT):
-        secret, vault = privacy.load_vault_key(settings), tables.read(spark, settings, tables.VAULT)
+    for table in vaults:
+        secret, vault = privacy.load_vault_key(settings), tables.read(spark, settings, table)
         privacy.sealed_under(vault, secret)
-        rows += tables.rewrite_once(privacy.reseal(vault, newer, secret), settings, tables.VAULT, application)
-        rewritten.append(tables.VAULT)
-    for table in rewritten:  # once all are: a run that was killed would vacuum again what it had before
+        rows += tables.rewrite_once(privacy.reseal(vault, newer, secret), settings, table, application)
+    for table in (*rekeyed, *vaults):  # once all are: a run that was killed would vacuum again what it had before
         tables.vacuum(spark, settings, table)
     if tables.exists(spark, settings, tables.OFFERS):
         ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))
@@ -47,7 +43,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
             channels.write(ledger, promotions, settings.paths.out, run_id)
     tables.replace_table(spark.createDataFrame(privacy.finished(settings, ring, newer), tables.KEY_RING.schema), settings, tables.KEY_RING)
     tables.vacuum(spark, settings, tables.KEY_RING)
-    return Outcome(rows_in=rows, rows_out=rows, figures={"tables": count})
+    return Outcome(rows_in=rows, rows_out=rows, figures={"tables": len(rekeyed)})
 
 
 if __name__ == "__main__":
