@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
@@ -16,7 +17,7 @@ from promoloop.frames import settle
 from promoloop.profiles import brands, buying, price, segments
 from promoloop.profiles.history import days
 from promoloop.profiles.pairs import with_candidates
-from promoloop.profiles.trained import thin
+from promoloop.profiles.trained import search, thin
 from promoloop.settings import Settings
 from promoloop.tables import USER_FEATURES, USER_PROFILES, enforce
 
@@ -94,8 +95,9 @@ def test_users_never_seen_are_judged_by_the_prior(people: dict[str, Row]) -> Non
 
 
 def test_every_penalty_of_the_search_is_tried(spark: SparkSession, settings: Settings) -> None:
-    search = buying._search(settings.profiles, settings.run.seed)
-    tried = [search.getEstimator().copy(given).getRegParam() for given in search.getEstimatorParamMaps()]
+    evaluator = BinaryClassificationEvaluator()
+    searching = search(buying._regression(), "regParam", buying._PENALTIES, evaluator, settings.profiles, settings.run.seed)
+    tried = [searching.getEstimator().copy(given).getRegParam() for given in searching.getEstimatorParamMaps()]
     assert tried == list(buying._PENALTIES)
 
 

@@ -12,13 +12,23 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import RandomForestClassifier
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.ml.feature import VectorAssembler
-from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from promoloop.frames import settle
 from promoloop.profiles.pairs import FEATURES, KEY, with_candidates
-from promoloop.profiles.trained import Params, Trained, constant, fold, importances, positive_probability, thin, top_accuracy
+from promoloop.profiles.trained import (
+    Params,
+    Trained,
+    best_of,
+    constant,
+    fold,
+    importances,
+    positive_probability,
+    search,
+    thin,
+    top_accuracy,
+)
 from promoloop.settings.learning import ProfilesSettings
 
 NAME = "brand_preference"
@@ -41,28 +51,20 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     pairs = _labelled(rows, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed)).transform(settle)
     vectors = VectorAssembler(inputCols=list(FEATURES), outputCol="features")
     forest = RandomForestClassifier(numTrees=_TREES, seed=seed, labelCol="label", featureSubsetStrategy="onethird")
-    search = CrossValidator(
-        estimator=forest,
-        estimatorParamMaps=ParamGridBuilder().addGrid(forest.maxDepth, list(_DEPTHS)).build(),
-        evaluator=BinaryClassificationEvaluator(labelCol="label"),
-        numFolds=own.folds,
-        foldCol="fold",
-        seed=seed,
-        parallelism=2,
-    )
-    searched = search.fit(vectors.transform(pairs))
-    best = max(range(len(_DEPTHS)), key=lambda n: searched.avgMetrics[n])
+    evaluator = BinaryClassificationEvaluator(labelCol="label")
+    searched = search(forest, "maxDepth", _DEPTHS, evaluator, own, seed).fit(vectors.transform(pairs))
+    depth, cv_auc = best_of(_DEPTHS, searched)
     figures = {
         **_figures(probabilities(PipelineModel([vectors, searched.bestModel]), judged), holdout),
-        "cv_auc": float(searched.avgMetrics[best]),
+        "cv_auc": cv_auc,
     }
-    final = Pipeline(stages=[vectors, forest.copy({forest.maxDepth: _DEPTHS[best]})]).fit(_labelled(latest, own, seed))
+    final = Pipeline(stages=[vectors, forest.copy({forest.maxDepth: depth})]).fit(_labelled(latest, own, seed))
     card = {
         "importances": importances(FEATURES, [float(weight) for weight in cast(Any, final.stages[-1]).featureImportances.toArray()]),
         "baseline": "the brand most bought by all; the brand of the user's own greatest interest",
     }
     params: Params = {
-        "kind": "random forest", "trees": _TREES, "depth": _DEPTHS[best], "horizon_days": own.horizon_days, "folds": own.folds,
+        "kind": "random forest", "trees": _TREES, "depth": depth, "horizon_days": own.horizon_days, "folds": own.folds,
         "popular_brands": own.popular_brands,
     }  # fmt: skip
     return Trained(NAME, final, figures, params, card)

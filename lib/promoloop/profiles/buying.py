@@ -14,7 +14,6 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StandardScaler, StringIndexer, UnivariateFeatureSelector, VectorAssembler
 from pyspark.ml.regression import GeneralizedLinearRegression
-from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -23,12 +22,14 @@ from promoloop.frames import settle
 from promoloop.profiles.trained import (
     Params,
     Trained,
+    best_of,
     binary_figures,
     calibration,
     constant,
     fold,
     importances,
     positive_probability,
+    search,
     vector_names,
 )
 from promoloop.settings.learning import ProfilesSettings
@@ -64,17 +65,18 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     prepared = Pipeline(stages=_inputs()).fit(rows)
     folded = prepared.transform(rows).select("features", "label", fold(F.col("user_id"), own.folds, seed).alias("fold"))
     folded = settle(folded)
-    searched = _search(own, seed).fit(folded)
-    best = max(range(len(_PENALTIES)), key=lambda n: searched.avgMetrics[n])
+    evaluator = BinaryClassificationEvaluator(rawPredictionCol="p", labelCol="label")
+    searched = search(_regression(), "regParam", _PENALTIES, evaluator, own, seed).fit(folded)
+    penalty, cv_auc = best_of(_PENALTIES, searched)
     judged = probabilities(PipelineModel([*prepared.stages, searched.bestModel]), holdout).select("label", "p").transform(settle)
     recency = F.coalesce(1 / (1 + F.col("days_since_order")), F.lit(0.0)) + F.coalesce(1 / (1 + F.col("days_since_visit")), F.lit(0.0))
     recent = binary_figures(holdout.withColumn("p", recency / 2))
-    figures = {**binary_figures(judged), "baseline_auc": recent["holdout_auc"], "cv_auc": float(searched.avgMetrics[best])}
+    figures = {**binary_figures(judged), "baseline_auc": recent["holdout_auc"], "cv_auc": cv_auc}
     table = calibration(judged)
-    final = Pipeline(stages=[*_inputs(), _regression(_PENALTIES[best])]).fit(latest)
+    final = Pipeline(stages=[*_inputs(), _regression(penalty)]).fit(latest)
     card = {"calibration": table, "importances": _weights(final, latest), "baseline": "freshness of the last order and visit"}
     params: Params = {
-        "kind": "logistic regression", "penalty": _PENALTIES[best], "horizon_days": own.horizon_days, "folds": own.folds,
+        "kind": "logistic regression", "penalty": penalty, "horizon_days": own.horizon_days, "folds": own.folds,
         "selected_features": _SELECTED, "is_constant": False,
     }  # fmt: skip
     return Trained(NAME, final, figures, params, card)
@@ -104,19 +106,6 @@ def _inputs() -> list[Any]:
         StandardScaler(inputCol="_all", outputCol="_scaled"),
         selector.setFeatureType("continuous").setLabelType("categorical").setSelectionThreshold(_SELECTED),
     ]
-
-
-def _search(own: ProfilesSettings, seed: int) -> CrossValidator:
-    regression = _regression()
-    return CrossValidator(
-        estimator=regression,
-        estimatorParamMaps=ParamGridBuilder().addGrid(regression.regParam, list(_PENALTIES)).build(),
-        evaluator=BinaryClassificationEvaluator(rawPredictionCol="p", labelCol="label"),
-        numFolds=own.folds,
-        foldCol="fold",
-        seed=seed,
-        parallelism=2,
-    )
 
 
 def _regression(penalty: float = _PENALTIES[0]) -> GeneralizedLinearRegression:

@@ -10,13 +10,12 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.feature import SQLTransformer, VectorAssembler
 from pyspark.ml.regression import LinearRegression
-from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from promoloop.frames import settle
 from promoloop.profiles.pairs import KEY, with_candidates
-from promoloop.profiles.trained import Params, Trained, constant, fold, importances, thin, top_accuracy
+from promoloop.profiles.trained import Params, Trained, best_of, constant, fold, importances, search, thin, top_accuracy
 from promoloop.settings.learning import ProfilesSettings
 
 NAME = "category_interest"
@@ -38,23 +37,12 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, next_interest:
         return Trained(NAME, past, _figures(past, judged, holdout), {"kind": "past share", "is_constant": True})
     inputs = Pipeline(stages=_inputs()).fit(pairs)
     regression = LinearRegression(solver="normal", labelCol="label")
-    search = CrossValidator(
-        estimator=regression,
-        estimatorParamMaps=ParamGridBuilder().addGrid(regression.regParam, list(_PENALTIES)).build(),
-        evaluator=RegressionEvaluator(labelCol="label", metricName="rmse"),
-        numFolds=own.folds,
-        foldCol="fold",
-        seed=seed,
-        parallelism=2,
-    )
-    searched = search.fit(inputs.transform(pairs))
-    best = min(range(len(_PENALTIES)), key=lambda n: searched.avgMetrics[n])
+    evaluator = RegressionEvaluator(labelCol="label", metricName="rmse")
+    searched = search(regression, "regParam", _PENALTIES, evaluator, own, seed).fit(inputs.transform(pairs))
+    penalty, cv_rmse = best_of(_PENALTIES, searched)
     judged = _labelled(holdout, next_interest, own, seed)
-    figures = {**_figures(PipelineModel([*inputs.stages, searched.bestModel]), judged, holdout)}
-    figures["cv_rmse"] = float(searched.avgMetrics[best])
-    final = Pipeline(stages=[*_inputs(), regression.copy({regression.regParam: _PENALTIES[best]})]).fit(
-        _labelled(latest, next_interest, own, seed)
-    )
+    figures = {**_figures(PipelineModel([*inputs.stages, searched.bestModel]), judged, holdout), "cv_rmse": cv_rmse}
+    final = Pipeline(stages=[*_inputs(), regression.copy({regression.regParam: penalty})]).fit(_labelled(latest, next_interest, own, seed))
     fitted = cast(Any, final.stages[-1])
     card = {
         "importances": importances(_FEATURES, [float(weight) for weight in fitted.coefficients.toArray()]),
@@ -62,7 +50,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, next_interest:
         "baseline": "the past share as it is; for accuracy the category most bought by all, and the user's own of most interest",
     }
     params: Params = {
-        "kind": "ridge regression", "penalty": _PENALTIES[best], "horizon_days": own.horizon_days, "folds": own.folds,
+        "kind": "ridge regression", "penalty": penalty, "horizon_days": own.horizon_days, "folds": own.folds,
     }  # fmt: skip
     return Trained(NAME, final, figures, params, card)
 

@@ -3,16 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from pyspark.ml import PipelineModel
-from pyspark.ml.evaluation import BinaryClassificationEvaluator
+from pyspark.ml import Estimator, PipelineModel
+from pyspark.ml.evaluation import BinaryClassificationEvaluator, Evaluator
 from pyspark.ml.feature import SQLTransformer
 from pyspark.ml.functions import vector_to_array
+from pyspark.ml.tuning import CrossValidator, CrossValidatorModel, ParamGridBuilder
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.settings.learning import ProfilesSettings
+
 Params = dict[str, str | int | float | bool]
+Number = TypeVar("Number", int, float)
 
 _BINS = 10
 _SHOWN = 15
@@ -108,6 +112,31 @@ def constant(statement: str) -> PipelineModel:
 def fold(user: Column, folds: int, seed: int) -> Column:
     """The fold of cross-validation a user's rows belong to, whatever the partitioning."""
     return F.pmod(F.xxhash64(user, F.lit(seed)), F.lit(folds)).cast("int")
+
+
+def search(
+    estimator: Estimator[Any], parameter: str, values: Sequence[float], evaluator: Evaluator, own: ProfilesSettings, seed: int
+) -> CrossValidator:
+    """Cross-validation over `values` of the estimator's `parameter`, to be fitted on rows with `fold`.
+
+    By name, as the parameter has to be that of the estimator itself: a grid over its class's is passed over in silence.
+    """
+    return CrossValidator(
+        estimator=estimator,
+        estimatorParamMaps=ParamGridBuilder().addGrid(estimator.getParam(parameter), list(values)).build(),
+        evaluator=evaluator,
+        numFolds=own.folds,
+        foldCol="fold",
+        seed=seed,
+        parallelism=2,
+    )
+
+
+def best_of(values: Sequence[Number], searched: CrossValidatorModel) -> tuple[Number, float]:
+    """The best of the `values` that were searched, and its mean metric over the folds."""
+    pick = max if searched.getEvaluator().isLargerBetter() else min
+    best = pick(range(len(values)), key=lambda n: searched.avgMetrics[n])
+    return values[best], float(searched.avgMetrics[best])
 
 
 def thin(rows: DataFrame, key: Sequence[str], share: float, seed: int) -> DataFrame:
