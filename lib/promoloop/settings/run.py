@@ -43,3 +43,5 @@ class SparkSettings(Section):
     master: str = Field(pattern=r"^local")
     driver_memory: str = Field(pattern=r"^\d+[mg]$")
     shuffle_partitions: int = Field(ge=1)
+    java_options: str = ""
+    """Options of the JVM beside those it gets anyway."""
