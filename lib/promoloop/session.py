@@ -24,6 +24,7 @@ _JAVA = (
 )
 # takes are small, and planned anew each time: the second compiler would be busy for minutes, on the cores that they need
 _STREAM_JAVA = "-XX:TieredStopAtLevel=1"
+_CHECKPOINTS = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 _Options = dict[str, bool | float | int | str | None]
 _EVERYWHERE: _Options = {  # where a session is made by us, here or in spark-submit
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -100,6 +101,8 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.databricks.delta.snapshotPartitions": "2",
         # what is known of a table's log is megabytes of plans, kept for an hour: for the tables of a loop, not for all a session ever saw
         "spark.databricks.delta.delta.log.cacheSize": "100",
+        # the default manager asks `readlink`, a process of its own, a dozen times for every file of a stream's checkpoint
+        "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINTS,
         "spark.python.daemon.module": "promoloop.workers",
         "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "promoloop-warehouse"),
         "spark.ui.enabled": "false",
