@@ -34,6 +34,7 @@ def test_shipped_overlays_are_valid(overlay: str) -> None:
         ("privacy.k_anonymity=0", "privacy.k_anonymity"),
         ("events.max_rejected_share=1.5", "events.max_rejected_share"),
         ("spark.master=yarn", "spark.master"),
+        ("spark.java_options=-Xmx40g", "spark.java_options"),
         ("shopusers", "shopusers"),
     ],
 )

@@ -1,6 +1,7 @@
 from datetime import date
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -27,6 +28,15 @@ def test_replacing_a_day_leaves_other_days_and_repeats_to_the_same(spark: SparkS
     after = tables.read(spark, settings, OFFER_SCORES)
     assert tables.content_hash(after) == before
     assert sorted(row.user_id for row in after.collect()) == ["a", "b", "c"]
+
+
+def test_times_take_eight_bytes(spark: SparkSession, settings: Settings) -> None:
+    tables.append_once(rows(spark, RAW_EVENTS, {"batch_id": "b"}), settings, RAW_EVENTS, "test", 0)
+    place = tables.path_of(settings, RAW_EVENTS)
+    assert place is not None
+    (part,) = place.glob("*.parquet")
+    stored = pq.read_metadata(part).schema
+    assert stored.column(stored.names.index("occurred_at")).physical_type == "INT64"
 
 
 def test_a_row_of_another_day_is_refused_and_nothing_changes(spark: SparkSession, settings: Settings) -> None:
