@@ -22,7 +22,8 @@ _JAVA = (
     "-XX:+IgnoreUnrecognizedVMOptions",  # Java 21 sweeps no more
     "-XX:SweeperThreshold=8",
     # of what a shop of thousands computes, little runs long enough to earn what the second compiler asks, on the cores that it needs: it is
-    # called four times later, and puts less of other methods into each. An eighth off the demo; a few per cent on millions of records
+    # called four times later, and puts less of other methods into each. It takes an eighth off single steps of the demo, and adds a few per
+    # cent where there are millions of records
     "-XX:Tier4InvocationThreshold=20000",
     "-XX:Tier4MinInvocationThreshold=2400",
     "-XX:Tier4CompileThreshold=60000",
