@@ -27,7 +27,7 @@ STEPS = ("ingest_events", "clean_events")
 
 def assignments(folder: Path, landing: Path) -> list[str]:
     places = [f"paths.{name}={folder / name}" for name in ("tables", "vault", "checkpoints", "models")]
-    return [*places, f"paths.out={folder}", f"paths.landing={landing}", "spark.java_options="]  # Delta's log as outside CI
+    return [*places, f"paths.out={folder}", f"paths.landing={landing}"]
 
 
 def start(step: str, assigned: list[str]) -> "subprocess.Popen[bytes]":

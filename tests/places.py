@@ -12,11 +12,14 @@ import pytest
 from promoloop import registry
 from promoloop.settings import Settings, load
 
+# one Java writes all tables of the tests, so its lock guards commits, without a dozen `readlink` processes for each
+_COMMITS = "spark.java_options=-Dspark.delta.logStore.file.impl=io.delta.storage.LocalLogStore"
+
 
 def settings_in(folder: Path, *assignments: str) -> Settings:
     """CI settings with all paths under `folder`."""
     places = {name: folder / name for name in ("tables", "vault", "landing", "checkpoints", "models")}
-    return load(["ci"], [*(f"paths.{name}={path}" for name, path in places.items()), f"paths.out={folder}", *assignments])
+    return load(["ci"], [*(f"paths.{name}={path}" for name, path in places.items()), f"paths.out={folder}", _COMMITS, *assignments])
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Settings], object]) -> Settings:

@@ -18,9 +18,9 @@ DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
 _JARS = ("delta-spark_4.1_2.13", "delta-storage")
 _JAVA = (
     "-XX:+UseParallelGC",  # the collector of least work: all that runs is a tenth faster than by G1, on two cores
-    "-XX:ReservedCodeCacheSize=512m",  # room for what queries become once they are hot; and Java 17 need not sweep it at every 3 MB
+    "-XX:ReservedCodeCacheSize=512m",  # room for what queries become once they are hot
+    "-XX:SweeperThreshold=8",  # Java 17 would sweep it at every 3 MB
     "-XX:+IgnoreUnrecognizedVMOptions",  # Java 21 sweeps no more
-    "-XX:SweeperThreshold=8",
     # of what a shop of thousands computes, little runs long enough to earn what the second compiler asks, on the cores that it needs: it is
     # called four times later, and puts less of other methods into each. It takes an eighth off single steps of the demo, and adds a few per
     # cent where there are millions of records

@@ -43,5 +43,5 @@ class SparkSettings(Section):
     master: str = Field(pattern=r"^local")
     driver_memory: str = Field(pattern=r"^\d+[mg]$")
     shuffle_partitions: int = Field(ge=1)
-    java_options: str = Field(default="", pattern=r"^(-(XX:|D)\S+ *)*$")
+    java_options: str = Field(pattern=r"^(-(XX:|D)\S+ *)*$")
     """Of the JVM, beside those it gets anyway: -XX:… and -D…; its memory is `driver_memory`."""
