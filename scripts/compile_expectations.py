@@ -10,6 +10,7 @@ from promoloop.settings import load
 
 SCHEMAS = {
     "events": lambda: events.judged_schema(tables.RAW_EVENTS.schema),
+    "batches": lambda: expectations.facts_schema("batches"),
     **{
         table.name: lambda table=table: sources.records_schema(table.schema)
         for table in (tables.USERS, tables.ITEMS, tables.PROMOTIONS, tables.PAST_OFFERS)

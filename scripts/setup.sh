@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv from the hash-pinned lock, with uv if it is there, otherwise venv and pip; find Java; fetch the Delta jars once.
+# Make .venv from the hash-pinned lock, with uv if it is there, otherwise venv and pip; find Java; fetch the Delta jars, and make
+# its archive of classes, once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${1:-python3.11}"
@@ -27,8 +28,10 @@ if [ "$(cat .venv/.installed 2>/dev/null)" != "$wanted" ]; then
         .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
         .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
     fi
+    rm -f .jars/classes.jsa
     echo "$wanted" >.venv/.installed
 fi
 log=$(mktemp)
-.venv/bin/python -m promoloop.session 2>"$log" || { tail -3 "$log" >&2; echo "could not fetch the Delta jars (io.delta:delta-spark_4.1_2.13:4.4.0)" >&2; exit 2; }
+[ -e .jars/classes.jsa ] || echo "getting Spark ready (a minute, once)"
+.venv/bin/python scripts/get_ready.py 2>"$log" || { tail -3 "$log" >&2; echo "could not fetch the Delta jars (io.delta:delta-spark_4.1_2.13:4.4.0)" >&2; exit 2; }
 rm -f "$log"

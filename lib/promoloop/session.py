@@ -1,7 +1,6 @@
 """The Spark session: made here in local mode, taken as given everywhere else."""
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,29 +10,9 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
 
-from promoloop import home
+from promoloop import java
 from promoloop.settings import Settings
 
-DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
-_JARS = ("delta-spark_4.1_2.13", "delta-storage")
-_JAVA = (
-    "-XX:+UseParallelGC",  # the collector of least work: all that runs is a tenth faster than by G1, on two cores
-    "-XX:ReservedCodeCacheSize=512m",  # room for what queries become once they are hot
-    "-XX:SweeperThreshold=8",  # Java 17 would sweep it at every 3 MB
-    "-XX:+IgnoreUnrecognizedVMOptions",  # Java 21 sweeps no more
-    # of what a shop of thousands computes, little runs long enough to earn what the second compiler asks, on the cores that it needs: it is
-    # called four times later, and puts less of other methods into each. It takes an eighth off single steps of the demo, and adds a few per
-    # cent where there are millions of records
-    "-XX:Tier4InvocationThreshold=20000",
-    "-XX:Tier4MinInvocationThreshold=2400",
-    "-XX:Tier4CompileThreshold=60000",
-    "-XX:Tier4BackEdgeThreshold=160000",
-    "-XX:MaxInlineLevel=9",
-    "-XX:InlineSmallCode=1000",
-    "-XX:FreqInlineSize=150",
-)
-# takes are small, and planned anew each time: the second compiler would be busy for minutes, on the cores that they need
-_STREAM_JAVA = "-XX:TieredStopAtLevel=1"
 _CHECKPOINTS = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 _Options = dict[str, bool | float | int | str | None]
 _EVERYWHERE: _Options = {  # where a session is made by us, here or in spark-submit
@@ -47,11 +26,6 @@ _EVERYWHERE: _Options = {  # where a session is made by us, here or in spark-sub
     # the default is twelve bytes of an outdated kind: slower to write and read, and no rows can be passed over by their times
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
-
-
-def jars_folder() -> Path:
-    """Where `make setup` keeps the two Delta jars."""
-    return home.root() / ".jars"
 
 
 @contextmanager
@@ -100,10 +74,9 @@ def _submitted() -> SparkSession:
 def _local(settings: Settings, is_stream: bool) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = sys.executable  # workers must run this python, or every Arrow function fails
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    jars = sorted(str(jar) for jar in jars_folder().glob("*.jar"))
     options: _Options = {
         **_EVERYWHERE,
-        **({"spark.jars": ",".join(jars)} if jars else {"spark.jars.packages": DELTA_PACKAGE}),
+        **_delta(settings),
         "spark.driver.memory": settings.spark.driver_memory,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
@@ -122,7 +95,7 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # what is kept is read a few times: packing costs more than it saves
         # the same query is compiled once a session, not anew each time a hundred others came between (the default keeps 100 classes)
         "spark.sql.codegen.cache.maxEntries": "2000",
-        "spark.driver.extraJavaOptions": " ".join([*_JAVA, *([_STREAM_JAVA] if is_stream else []), settings.spark.java_options]),
+        "spark.driver.extraJavaOptions": " ".join([*java.options(is_stream), settings.spark.java_options]),
         # a broadcast, of which every stage has one, begins with a block of this size: the default is 4 MB, which G1, where it is chosen,
         # answers with a collection of its own
         "spark.broadcast.blockSize": "256k",
@@ -139,37 +112,17 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
     return spark
 
 
+def _delta(settings: Settings) -> _Options:
+    """On the path that Java starts with, so that its archive of classes holds them too; executors of their own are sent them."""
+    kept = [str(jar) for jar in java.jars()]
+    if not kept:
+        return {"spark.jars.packages": java.DELTA_PACKAGE}
+    if settings.spark.master.startswith("local-cluster"):
+        return {"spark.jars": ",".join(kept)}
+    return {"spark.driver.extraClassPath": os.pathsep.join(kept)}
+
+
 def _few_rows(settings: Settings) -> dict[str, str]:
     """A take's plan is made once and not again after each stage, which took a tenth of it; so no more partitions than cores."""
     partitions = min(settings.spark.shuffle_partitions, os.cpu_count() or 1)
     return {"spark.sql.adaptive.enabled": "false", "spark.sql.shuffle.partitions": str(partitions)}
-
-
-def fetch_jars() -> list[Path]:
-    """Resolve the Delta jars once by their coordinates (Ivy, through Spark) and keep them in `jars_folder()`."""
-    kept = jars_folder()
-    if all(list(kept.glob(f"{name}-*.jar")) for name in _JARS):
-        return sorted(kept.glob("*.jar"))
-    with tempfile.TemporaryDirectory() as ivy:
-        spark = (
-            SparkSession.builder.master("local[1]")
-            .config("spark.jars.packages", DELTA_PACKAGE)
-            .config("spark.jars.ivy", ivy)
-            .config("spark.driver.host", "127.0.0.1")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.ui.enabled", "false")
-            .getOrCreate()
-        )
-        spark.stop()
-        kept.mkdir(parents=True, exist_ok=True)
-        needed = [jar for name in _JARS for jar in Path(ivy, "jars").glob(f"io.delta_{name}-*.jar")]
-        for jar in needed:  # the kernel jars that come along serve catalogs alone
-            partial = kept / f"{jar.name}.part"
-            shutil.copyfile(jar, partial)
-            partial.rename(kept / jar.name.removeprefix("io.delta_"))
-    return sorted(kept.glob("*.jar"))
-
-
-if __name__ == "__main__":
-    found = fetch_jars()
-    print(f"Delta jars: {', '.join(jar.name for jar in found)}")

@@ -1,4 +1,5 @@
 import pytest
+from pyspark.sql import SparkSession
 
 from promoloop import expectations
 from promoloop.events import drift
@@ -11,13 +12,14 @@ USUAL = {
 }
 
 
-def reasons(**changed: float) -> list[str]:
-    return [reason for reason, _ in expectations.broken_rules("batches", [drift.compare({**USUAL, **changed}, [USUAL, USUAL])])]
+def reasons(spark: SparkSession, **changed: float) -> list[str]:
+    compared = drift.compare({**USUAL, **changed}, [USUAL, USUAL])
+    return [reason for reason, _ in expectations.broken_rules(spark, "batches", [compared])]
 
 
-def test_a_first_batch_has_nothing_to_be_compared_with() -> None:
+def test_a_first_batch_has_nothing_to_be_compared_with(spark: SparkSession) -> None:
     assert set(drift.compare(USUAL, []).values()) == {None}
-    assert expectations.broken_rules("batches", [drift.compare(USUAL, [])]) == []
+    assert expectations.broken_rules(spark, "batches", [drift.compare(USUAL, [])]) == []
 
 
 def test_shift_is_the_population_stability_index() -> None:
@@ -37,5 +39,5 @@ def test_shift_is_the_population_stability_index() -> None:
         ({"share_night": 0.4, "share_evening": 0.1}, "occurred_at: hours of the day far from usual (another time zone)"),
     ],
 )
-def test_what_is_unlike_the_batches_before_is_named(changed: dict[str, float], reason: str | None) -> None:
-    assert reasons(**changed) == ([] if reason is None else [reason])
+def test_what_is_unlike_the_batches_before_is_named(spark: SparkSession, changed: dict[str, float], reason: str | None) -> None:
+    assert reasons(spark, **changed) == ([] if reason is None else [reason])

@@ -19,7 +19,7 @@ def test_all_reasons_of_a_row_sorted(spark: SparkSession) -> None:
 
 
 def test_compiled_rules_are_fresh(spark: SparkSession) -> None:
-    stated = {"events": events.judged_schema(tables.RAW_EVENTS.schema)}
+    stated = {"events": events.judged_schema(tables.RAW_EVENTS.schema), "batches": expectations.facts_schema("batches")}
     stated |= {
         table.name: sources.records_schema(table.schema) for table in (tables.USERS, tables.ITEMS, tables.PROMOTIONS, tables.PAST_OFFERS)
     }

@@ -13,7 +13,7 @@ import pytest
 import shop_files
 from pyspark.sql import SparkSession
 
-from promoloop import home, session, tables
+from promoloop import home, java, tables
 from promoloop.settings import Settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -55,7 +55,7 @@ def forgetful(started: Path, tmp_path: Path) -> dict[str, str]:
 def submit(package: Path, job: Path, folder: Path, forgetful: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     """`spark-submit` as docs/cluster.md has it, on two executor processes, started in an empty folder."""
     spark_home = Path(pyspark.__file__).parent
-    jars = ",".join(str(jar) for jar in sorted(session.jars_folder().glob("*.jar")))
+    jars = ",".join(str(jar) for jar in java.jars())
     local = (
         "spark.driver.bindAddress=127.0.0.1",
         "spark.driver.host=127.0.0.1",

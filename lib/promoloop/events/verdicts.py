@@ -133,7 +133,8 @@ def gate(verdicts: DataFrame, counts: Sequence[Row], before: Sequence[Row], rule
         is_late = row["batch_id"] in known  # more files of a batch judged before
         if is_late or max([row["rows_accepted"], *[other["rows_accepted"] for other in usual]]) < _WHOLE_BATCH:
             continue
-        for reason, values in expectations.broken_rules("batches", [drift.compare(row["metrics"], [other["metrics"] for other in usual])]):
+        compared = drift.compare(row["metrics"], [other["metrics"] for other in usual])
+        for reason, values in expectations.broken_rules(verdicts.sparkSession, "batches", [compared]):
             raise UserError(f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reason}' broke: {values[0]:.3g}")
 
 

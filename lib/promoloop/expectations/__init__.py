@@ -2,7 +2,7 @@
 
 from promoloop.expectations.judging import add_reasons, is_too_many, stopped, worst
 from promoloop.expectations.rules import Rule, compiled_text, extract_rules, fingerprint, load_rules, load_suite
-from promoloop.expectations.table_rules import broken_rules
+from promoloop.expectations.table_rules import broken_rules, facts_schema
 
 __all__ = [
     "Rule",
@@ -10,6 +10,7 @@ __all__ = [
     "broken_rules",
     "compiled_text",
     "extract_rules",
+    "facts_schema",
     "fingerprint",
     "is_too_many",
     "load_rules",

@@ -1,34 +1,34 @@
-"""Rules over a handful of numbers about a table or batch: Great Expectations on the driver, no Spark job."""
+"""Rules over a handful of numbers about a table or batch, as their suite states them: one small query."""
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
+from pyspark.sql import SparkSession
+from pyspark.sql import types as T
 
-from promoloop.errors import UserError
-from promoloop.expectations.rules import load_suite
+from promoloop.expectations.judging import add_reasons
+from promoloop.expectations.rules import load_rules, load_suite
 
 
-def broken_rules(name: str, facts: Sequence[Mapping[str, float | None]]) -> list[tuple[str, list[float]]]:
+def facts_schema(name: str) -> T.StructType:
+    """The numbers that suite `name` speaks of."""
+    columns = dict.fromkeys(_column_of(name).values())
+    return T.StructType([T.StructField(column, T.DoubleType()) for column in columns])
+
+
+def broken_rules(spark: SparkSession, name: str, facts: Sequence[Mapping[str, float | None]]) -> list[tuple[str, list[float]]]:
     """Rules of suite `name` that `facts` (one mapping a row) break, each with the values at fault. Null says nothing.
 
     Raises UserError naming a rule that cannot be evaluated.
     """
     if all(value is None for row in facts for value in row.values()):
-        return []  # nothing to judge: spare the seconds the import takes
-    import great_expectations as gx
+        return []
+    schema, column_of = facts_schema(name), _column_of(name)
+    rows = spark.createDataFrame([tuple(row.get(column) for column in schema.names) for row in facts], schema)
+    judged = add_reasons(rows, load_rules(spark, name, schema)).collect()
+    values = {reason: [row[column] for row in judged if reason in row["reasons"]] for reason, column in column_of.items()}
+    return [(reason, at_fault) for reason, at_fault in values.items() if at_fault]
 
-    suite = load_suite(name)
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
-    frame = pd.DataFrame([dict(row) for row in facts], dtype="float64")
-    batch = context.data_sources.add_pandas(name).add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
-    expectations = gx.ExpectationSuite(name=name, expectations=suite["expectations"])
-    validated = batch.get_batch({"dataframe": frame}).validate(expectations, result_format="COMPLETE")
-    found = []
-    for result in validated.results:
-        reason = result.expectation_config.meta["reason"]  # type: ignore[union-attr]
-        if "unexpected_list" not in result.result:
-            raise UserError(f"expectations/{name}.json: rule '{reason}' cannot be evaluated: {result.exception_info}")
-        if not result.success:
-            found.append((reason, list(result.result["unexpected_list"])))
-    return found
+
+def _column_of(name: str) -> dict[str, str]:
+    """The column each rule is about, by the rule's reason."""
+    return {rule["meta"]["reason"]: rule["kwargs"]["column"] for rule in load_suite(name)["expectations"]}

@@ -1,0 +1,82 @@
+"""What Java needs of this machine, fetched and made once by `make setup`: the two Delta jars, and an archive of classes read before.
+
+The archive is Java's own (class data sharing: JEP 310 and 350): the classes of Spark, Delta and Scala as a Java in use has them, mapped
+into the next one instead of being read, checked and laid out anew. A Java that did not make it, or finds other jars, passes it over.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from promoloop import home
+
+DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
+_JARS = ("delta-spark_4.1_2.13", "delta-storage")
+_LOCAL = (
+    "-XX:+UseParallelGC",  # the collector of least work: all that runs is a tenth faster than by G1, on two cores
+    "-XX:MetaspaceSize=512m",  # it grows to that of a loop in steps, and each would begin with a full collection
+    "-XX:ReservedCodeCacheSize=512m",  # room for what queries become once they are hot
+    "-XX:SweeperThreshold=8",  # Java 17 would sweep it at every 3 MB
+    "-XX:+IgnoreUnrecognizedVMOptions",  # Java 21 sweeps no more
+    # of what a shop of thousands computes, little runs long enough to earn what the second compiler asks, on the cores that it needs: it is
+    # called four times later, and puts less of other methods into each. It takes an eighth off single steps of the demo, and adds a few per
+    # cent where there are millions of records
+    "-XX:Tier4InvocationThreshold=20000",
+    "-XX:Tier4MinInvocationThreshold=2400",
+    "-XX:Tier4CompileThreshold=60000",
+    "-XX:Tier4BackEdgeThreshold=160000",
+    "-XX:MaxInlineLevel=9",
+    "-XX:InlineSmallCode=1000",
+    "-XX:FreqInlineSize=150",
+)
+# takes are small, and planned anew each time: the second compiler would be busy for minutes, on the cores that they need
+_STREAM = "-XX:TieredStopAtLevel=1"
+_QUIET = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")  # of an archive it does not fit Java would speak at every start
+
+
+def jars_folder() -> Path:
+    """Where `make setup` keeps the two Delta jars and the archive of classes."""
+    return home.root() / ".jars"
+
+
+def jars() -> list[Path]:
+    """The Delta jars that are kept."""
+    return sorted(jars_folder().glob("*.jar"))
+
+
+def archive() -> Path:
+    """The archive of classes, whether it has been made or not."""
+    return jars_folder() / "classes.jsa"
+
+
+def options(is_stream: bool) -> list[str]:
+    """Options of a Java in local mode, quoted as a shell would want them. `is_stream`: it is to answer soon, rather than to be fast at much data."""
+    kept = [f'"-XX:SharedArchiveFile={archive()}"'] if archive().is_file() else []
+    return [*_LOCAL, *([_STREAM] if is_stream else []), *_QUIET, *kept]
+
+
+def fetch_jars() -> list[Path]:
+    """Resolve the Delta jars once by their coordinates (Ivy, through Spark) and keep them in `jars_folder()`."""
+    kept = jars_folder()
+    if all(list(kept.glob(f"{name}-*.jar")) for name in _JARS):
+        return jars()
+    with tempfile.TemporaryDirectory() as ivy:
+        spark = (
+            SparkSession.builder.master("local[1]")
+            .config("spark.jars.packages", DELTA_PACKAGE)
+            .config("spark.jars.ivy", ivy)
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.ui.enabled", "false")
+            .getOrCreate()
+        )
+        spark.stop()
+        kept.mkdir(parents=True, exist_ok=True)
+        needed = [jar for name in _JARS for jar in Path(ivy, "jars").glob(f"io.delta_{name}-*.jar")]
+        for jar in needed:  # the kernel jars that come along serve catalogs alone
+            partial = kept / f"{jar.name}.part"
+            shutil.copyfile(jar, partial)
+            partial.rename(kept / jar.name.removeprefix("io.delta_"))
+    return jars()

@@ -1,0 +1,61 @@
+"""What Java is started with, and that it takes its classes from the archive `make setup` made."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from promoloop import java
+
+_OPEN = """
+from promoloop import session
+from promoloop.settings import load
+with session.opened(load(["ci"])) as spark:
+    print(spark.range(3).count(), "rows")
+"""
+
+
+def test_an_archive_is_named_where_there_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(java, "jars_folder", lambda: tmp_path / "with blanks")
+    assert not [option for option in java.options(is_stream=False) if "SharedArchiveFile" in option]
+    (tmp_path / "with blanks").mkdir()
+    java.archive().touch()
+    assert f'"-XX:SharedArchiveFile={tmp_path}/with blanks/classes.jsa"' in java.options(is_stream=False)
+
+
+def test_only_a_stream_does_without_the_second_compiler() -> None:
+    assert "-XX:TieredStopAtLevel=1" in java.options(is_stream=True)
+    assert "-XX:TieredStopAtLevel=1" not in java.options(is_stream=False)
+
+
+def opened(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A session of its own, opened in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-c", _OPEN], capture_output=True, text=True, cwd=folder, env={**os.environ, **environment}, timeout=300
+    )
+
+
+@pytest.mark.slow
+def test_java_takes_its_classes_from_the_archive(tmp_path: Path) -> None:
+    if not java.archive().is_file():
+        pytest.skip("this Java made no archive")
+    strict = opened(tmp_path, JAVA_TOOL_OPTIONS="-Xshare:on")  # or it would pass over one that does not fit
+    assert "3 rows" in strict.stdout, strict.stderr[-1000:]
+
+
+@pytest.mark.slow
+def test_an_archive_of_another_java_is_passed_over_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / ".jars").mkdir()
+    (tmp_path / ".jars" / "classes.jsa").write_text("not of this Java")
+    for jar in java.jars():
+        (tmp_path / ".jars" / jar.name).symlink_to(jar)
+    (tmp_path / "sitecustomize.py").write_text(
+        f"from pathlib import Path\nfrom promoloop import java\njava.jars_folder = lambda: Path({str(tmp_path / '.jars')!r})\n"
+    )
+    found = opened(tmp_path, PYTHONPATH=str(tmp_path))
+    assert found.stdout == "3 rows\n", found.stderr[-1000:]
+    assert "cds" not in found.stderr
+    assert "archive" not in found.stderr
