@@ -79,7 +79,7 @@ def quality(spark: SparkSession, users: int | None, rank: int) -> dict[str, obje
     found = {}
     for name, trained_on in (("retrained", day), ("folded_in", week_before), ("stale", week_before)):
         strengths = interactions.per_user_item(shop.events, trained_on, own).cache()
-        learned = training.item_side(shop.items, strengths, own, 7, 2, ranker.UNTRAINED)
+        learned = training.item_side(shop.items, strengths, own, 7, 2)
         users_then, goods = training.serving_side(shop, strengths if name == "stale" else now, vectors, learned, own)
         found[name] = measure(als_lists(users_then, goods, own), relevant)["ndcg10"]
         strengths.unpersist()

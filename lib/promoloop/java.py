@@ -52,7 +52,10 @@ def archive() -> Path:
 
 
 def options(is_stream: bool) -> list[str]:
-    """Options of a Java in local mode, quoted as a shell would want them. `is_stream`: it is to answer soon, rather than to be fast at much data."""
+    """Options of a Java in local mode, quoted as a shell would want them.
+
+    `is_stream`: it is to answer soon, rather than to be fast at much data.
+    """
     kept = [f'"-XX:SharedArchiveFile={archive()}"'] if archive().is_file() else []
     return [*_LOCAL, *([_STREAM] if is_stream else []), *_QUIET, *kept]
 

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -17,11 +18,25 @@ from promoloop.frames import settle
 from promoloop.profiles import brands, buying, price, segments
 from promoloop.profiles.history import days
 from promoloop.profiles.pairs import with_candidates
-from promoloop.profiles.trained import search, thin
+from promoloop.profiles.trained import exact_auc, search, thin
 from promoloop.settings import Settings
 from promoloop.tables import USER_FEATURES, USER_PROFILES, enforce
 
 AS_OF = date(2026, 3, 2)
+
+
+def test_the_area_under_the_curve_is_exact_whatever_the_partitions(spark: SparkSession) -> None:
+    scored = spark.range(5000).select(
+        (F.pmod(F.xxhash64("id"), F.lit(1_000_000)) / 1e6).alias("p"),
+        (F.pmod(F.xxhash64("id", F.lit(1)), F.lit(3)) == 0).cast("double").alias("label"),
+    )
+    kept = scored.withColumn("label", F.when(F.col("p") > 0.7, 1.0).otherwise(F.col("label"))).collect()
+    held = spark.createDataFrame(kept, scored.schema)
+    above = [row.p for row in kept if row.label == 1]
+    below = [row.p for row in kept if row.label == 0]
+    exact = np.mean(np.array(above)[:, None] > np.array(below)) + np.mean(np.array(above)[:, None] == np.array(below)) / 2
+    for partitions in (1, 3, 7):
+        assert exact_auc("p").evaluate(held.repartition(partitions)) == pytest.approx(exact, abs=1e-9)
 
 
 @pytest.fixture(scope="module")

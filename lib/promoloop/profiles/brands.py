@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import RandomForestClassifier
-from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -22,6 +21,7 @@ from promoloop.profiles.trained import (
     Trained,
     best_of,
     constant,
+    exact_auc,
     fold,
     importances,
     positive_probability,
@@ -51,8 +51,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     pairs = _labelled(rows, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed)).transform(settle)
     vectors = VectorAssembler(inputCols=list(FEATURES), outputCol="features")
     forest = RandomForestClassifier(numTrees=_TREES, seed=seed, labelCol="label", featureSubsetStrategy="onethird")
-    evaluator = BinaryClassificationEvaluator(labelCol="label")
-    searched = search(forest, "maxDepth", _DEPTHS, evaluator, own, seed).fit(vectors.transform(pairs))
+    searched = search(forest, "maxDepth", _DEPTHS, exact_auc("rawPrediction"), own, seed).fit(vectors.transform(pairs))
     depth, cv_auc = best_of(_DEPTHS, searched)
     figures = {
         **_figures(probabilities(PipelineModel([vectors, searched.bestModel]), judged), holdout),

@@ -11,7 +11,6 @@ mean of p (1 - p), not to one per row.
 from typing import Any, cast
 
 from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StandardScaler, StringIndexer, UnivariateFeatureSelector, VectorAssembler
 from pyspark.ml.regression import GeneralizedLinearRegression
 from pyspark.sql import DataFrame
@@ -26,6 +25,7 @@ from promoloop.profiles.trained import (
     binary_figures,
     calibration,
     constant,
+    exact_auc,
     fold,
     importances,
     positive_probability,
@@ -65,8 +65,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     prepared = Pipeline(stages=_inputs()).fit(rows)
     folded = prepared.transform(rows).select("features", "label", fold(F.col("user_id"), own.folds, seed).alias("fold"))
     folded = settle(folded)
-    evaluator = BinaryClassificationEvaluator(rawPredictionCol="p", labelCol="label")
-    searched = search(_regression(), "regParam", _PENALTIES, evaluator, own, seed).fit(folded)
+    searched = search(_regression(), "regParam", _PENALTIES, exact_auc("p"), own, seed).fit(folded)
     penalty, cv_auc = best_of(_PENALTIES, searched)
     judged = probabilities(PipelineModel([*prepared.stages, searched.bestModel]), holdout).select("label", "p").transform(settle)
     recency = F.coalesce(1 / (1 + F.col("days_since_order")), F.lit(0.0)) + F.coalesce(1 / (1 + F.col("days_since_visit")), F.lit(0.0))

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promoloop import registry
-from promoloop.frames import settle
+from promoloop.frames import settle, side_by_side
 from promoloop.profiles import brands, buying, forms, interest, price, segments
 from promoloop.profiles.history import History
 from promoloop.profiles.pairs import KEY
@@ -25,14 +26,14 @@ def train(history: History, own: ProfilesSettings, seed: int) -> list[Trained]:
     described = history.rows.repartition(own.partitions, "user_id").sortWithinPartitions(*KEY).transform(settle)
     exposures, next_interest = history.exposures.transform(settle), history.interests.transform(settle)
     rows, holdout, latest = (described.transform(_on, days) for days in (history.train_days, [history.holdout_day], history.final_days))
-    return [
-        buying.train(rows, holdout, latest, own, seed),
-        brands.train(rows, holdout, latest, own, seed),
-        interest.train(rows, holdout, latest, next_interest, own, seed),
-        forms.train(rows, holdout, latest, exposures, own, seed),
-        price.train(rows, holdout, latest, own),
-        segments.train(latest.transform(_on, [history.holdout_day]), own),
-    ]
+    return side_by_side(
+        partial(buying.train, rows, holdout, latest, own, seed),
+        partial(brands.train, rows, holdout, latest, own, seed),
+        partial(interest.train, rows, holdout, latest, next_interest, own, seed),
+        partial(forms.train, rows, holdout, latest, exposures, own, seed),
+        partial(price.train, rows, holdout, latest, own),
+        partial(segments.train, latest.transform(_on, [history.holdout_day]), own),
+    )
 
 
 def keep(trained: Sequence[Trained], settings: Settings) -> dict[str, str]:

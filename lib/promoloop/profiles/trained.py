@@ -33,6 +33,14 @@ class Trained:
     card: Mapping[str, Any] = field(default_factory=dict)
 
 
+def exact_auc(score: str) -> BinaryClassificationEvaluator:
+    """Area under the ROC curve of column `score` against `label`, with a point for every score there is.
+
+    The default draws a thousand points, of scores grouped as partitions happen to cut them: its fifth digit changes from run to run.
+    """
+    return BinaryClassificationEvaluator(rawPredictionCol=score, labelCol="label", numBins=0)
+
+
 def binary_figures(judged: DataFrame) -> dict[str, float]:
     """Figures of predicted probabilities `p` against `label` (0 or 1): AUC, log loss, accuracy at one half, base rate and rows.
 
@@ -45,7 +53,7 @@ def binary_figures(judged: DataFrame) -> dict[str, float]:
     count, rate, log_loss, accuracy = row if row is not None and row[0] else (0, 0.0, 0.0, 0.0)
     auc = 0.5  # of one class alone there is nothing to rank
     if 0 < rate < 1:
-        auc = float(BinaryClassificationEvaluator(rawPredictionCol="p", labelCol="label").evaluate(judged))
+        auc = float(exact_auc("p").evaluate(judged))
     return {
         "holdout_auc": auc,
         "holdout_log_loss": float(log_loss),

@@ -1,13 +1,14 @@
 """The whole of training: item side as of a day, ranker learned on the days before as_of and judged on the last of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promoloop.frames import settle
+from promoloop.frames import both, settle, side_by_side
 from promoloop.recommenders import (
     catalogue,
     content,
@@ -53,38 +54,54 @@ def train(shop: Shop, as_of: date, settings: RecommendersSettings, seed: int, bl
 
     Two horizons back the parameters of the factorisation are chosen by what they foresee of the horizon that follows (`trials`), the
     item side is learned and candidates are made; that horizon labels them. One horizon back, with the histories of that day, the
-    rankers are judged on the last horizon; the best serves. Then the item side is learned from everything.
+    rankers are judged on the last horizon; the best serves. The item side it serves with is learned from everything meanwhile.
     """
     vectors = settle(content.per_item(shop.items, settings.content_width))
     first, last = (as_of - timedelta(days=horizons * settings.horizon_days) for horizons in (2, 1))
-    before_first = settle(interactions.per_user_item(shop.events, first, settings))
-    before_last = settle(interactions.per_user_item(shop.events, last, settings))
+    strengths = (interactions.per_user_item(shop.events, day, settings) for day in (first, last, as_of))
+    before_first, before_last, everything = side_by_side(*(partial(settle, rows) for rows in strengths))
     indexes = catalogue.indexes(shop.items)
     settings, tried = trials.choose(before_first, _taken(shop, indexes, first, settings), indexes, settings, seed, blocks)
-    earlier = item_side(shop.items, before_first, settings, seed, blocks, ranker.UNTRAINED)
+    final, (judge, figures, measured) = both(
+        partial(item_side, shop.items, everything, settings, seed, blocks),
+        partial(_ranking, shop, vectors, before_first, before_last, (first, last), settings, seed, blocks),
+    )
+    return Trained(replace(final, ranker=judge.to_document()), settings, {**tried, **figures}, measured)
+
+
+def _ranking(
+    shop: Shop,
+    vectors: DataFrame,
+    before_first: DataFrame,
+    before_last: DataFrame,
+    days: tuple[date, date],
+    settings: RecommendersSettings,
+    seed: int,
+    blocks: int,
+) -> tuple[Ranker, dict[str, float], list[dict[str, Any]]]:
+    """The ranker that foresaw most of the horizon from the second of `days`, how each did, and what its lists were worth there."""
+    first, last = days
+    earlier = item_side(shop.items, before_first, settings, seed, blocks)
     users, goods = serving_side(shop, before_first, vectors, earlier, settings)
     examples = settle(learning.examples(_with_taken(users, shop, first, settings, seed), goods, settings, seed))
     rankers: dict[str, Ranker] = {"untrained": ranker.UNTRAINED, "factors": ranker.FACTORS}
     if learning.is_enough(examples):
-        rankers["linear"] = learning.linear(examples)
-        rankers["neural"] = learning.neural(examples, settings, seed)
+        linear, neural = partial(learning.linear, examples), partial(learning.neural, examples, settings, seed)
+        rankers["linear"], rankers["neural"] = both(linear, neural)
     users, goods = serving_side(shop, before_last, vectors, earlier, settings)
     judged = settle(_with_taken(users, shop, last, settings, seed))
     figures = learning.judge(judged, goods, rankers, settings)
     best = max(rankers, key=lambda name: (figures[f"ndcg_{name}"], name))
-    measured = holdout.measured(judged, goods, rankers[best], vectors, before_last, settings, seed)
-    everything = settle(interactions.per_user_item(shop.events, as_of, settings))
-    final = item_side(shop.items, everything, settings, seed, blocks, rankers[best])
-    return Trained(final, settings, {**tried, **figures}, measured)
+    return rankers[best], figures, holdout.measured(judged, goods, rankers[best], vectors, before_last, settings, seed)
 
 
-def item_side(items: DataFrame, strengths: DataFrame, settings: RecommendersSettings, seed: int, blocks: int, judge: Ranker) -> Model:
-    """Factors and neighbours of items from `strengths` (of `interactions.per_user_item`), with the ranker `judge`."""
+def item_side(items: DataFrame, strengths: DataFrame, settings: RecommendersSettings, seed: int, blocks: int) -> Model:
+    """Factors and neighbours of items from `strengths` (of `interactions.per_user_item`); its ranker is still untrained."""
     indexes = settle(catalogue.indexes(items))
     histories = settle(interactions.histories(strengths, indexes, settings))
     item_factors = factors.train(strengths, indexes, settings, seed, blocks)
     neighbours = cooccurrence.per_item(histories, indexes.count(), settings.neighbours)
-    return model.collect(item_factors, neighbours, indexes, settings, judge.to_document())
+    return model.collect(item_factors, neighbours, indexes, settings, ranker.UNTRAINED.to_document())
 
 
 def serving_side(

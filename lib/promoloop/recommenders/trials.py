@@ -1,13 +1,14 @@
 """Parameters of the factorisation chosen by a time split: learned from the days before a day, judged on the purchases that followed."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promoloop.frames import settle
+from promoloop.frames import settle, side_by_side
 from promoloop.recommenders import arrays, factors, folding, hits, interactions, nearest
 from promoloop.recommenders.folding import Factors
 from promoloop.settings.learning import RecommendersSettings, Trial
@@ -28,13 +29,19 @@ def choose(
     chosen = known.orderBy(F.xxhash64("user_id", F.lit(seed)), "user_id").limit(settings.trial_users)
     sample = settle(strengths.join(F.broadcast(chosen), "user_id"))
     judged = settle(interactions.histories(sample, item_indexes, settings).join(taken, "user_id"))
-    count_items, figures, best = item_indexes.count(), {}, (-1.0, settings)
-    for trial in (Trial(), *settings.trials):
-        tried = settings.model_copy(update=trial.model_dump(exclude_none=True))
-        name = f"ndcg_als_rank_{tried.rank}_regularisation_{tried.regularisation:g}_alpha_{tried.alpha:g}".replace("+", "")
-        figures[name] = judge(judged, factors.train(sample, item_indexes, tried, seed, blocks), count_items, tried)
-        best = max(best, (figures[name], tried), key=lambda one: one[0])  # the first of equals: the settings as they are
-    return best[1], figures
+    count_items = item_indexes.count()
+
+    def foresees(tried: RecommendersSettings) -> float:
+        return judge(judged, factors.train(sample, item_indexes, tried, seed, blocks), count_items, tried)
+
+    candidates = [settings.model_copy(update=trial.model_dump(exclude_none=True)) for trial in (Trial(), *settings.trials)]
+    found = side_by_side(*(partial(foresees, tried) for tried in candidates))
+    best = max(range(len(candidates)), key=found.__getitem__)  # the first of equals: the settings as they are
+    return candidates[best], dict(zip(map(_name, candidates), found, strict=True))
+
+
+def _name(tried: RecommendersSettings) -> str:
+    return f"ndcg_als_rank_{tried.rank}_regularisation_{tried.regularisation:g}_alpha_{tried.alpha:g}".replace("+", "")
 
 
 def judge(users: DataFrame, item_factors: DataFrame, count_items: int, settings: RecommendersSettings) -> float:
