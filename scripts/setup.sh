@@ -32,6 +32,7 @@ if [ "$(cat .venv/.installed 2>/dev/null)" != "$wanted" ]; then
     echo "$wanted" >.venv/.installed
 fi
 log=$(mktemp)
-[ -e .jars/classes.jsa ] || echo "getting Spark ready (a minute, once)"
-.venv/bin/python scripts/get_ready.py 2>"$log" || { tail -3 "$log" >&2; echo "could not get Spark ready (it needs the Delta jars, io.delta:delta-spark_4.1_2.13:4.4.0)" >&2; exit 2; }
+.venv/bin/python -m promoloop.java 2>"$log" || { tail -3 "$log" >&2; echo "could not fetch the Delta jars (io.delta:delta-spark_4.1_2.13:4.4.0)" >&2; exit 2; }
+[ -e .jars/classes.jsa ] || echo "having Java keep Spark's classes (a minute, once)"
+.venv/bin/python scripts/archive_classes.py 2>"$log" || { tail -3 "$log" >&2; echo "could not open a Spark session" >&2; exit 2; }
 rm -f "$log"

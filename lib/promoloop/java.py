@@ -83,3 +83,7 @@ def fetch_jars() -> list[Path]:
             shutil.copyfile(jar, partial)
             partial.rename(kept / jar.name.removeprefix("io.delta_"))
     return jars()
+
+
+if __name__ == "__main__":
+    print(f"Delta jars: {', '.join(jar.name for jar in fetch_jars())}")

@@ -1,4 +1,7 @@
-"""The part of `make setup` that needs Spark: fetch the two Delta jars, and have Java keep the classes that a short session used."""
+"""Have Java keep the classes that a short session used, for the sessions to come (see promoloop.java). What is there already stays.
+
+Usage: `python scripts/archive_classes.py`, in a process of its own, as a Java that runs already takes no options.
+"""
 
 import os
 import tempfile
@@ -52,12 +55,5 @@ def make_archive() -> None:
         partial.rename(java.archive())
 
 
-def main() -> None:
-    """Whatever is there already stays."""
-    print(f"Delta jars: {', '.join(jar.name for jar in java.fetch_jars())}")
-    if not java.archive().exists():
-        make_archive()
-
-
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__" and not java.archive().exists():
+    make_archive()
