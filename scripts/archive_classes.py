@@ -1,9 +1,10 @@
 """Have Java keep the classes that a short session used, for the sessions to come (see promoloop.java). What is there already stays.
 
-Usage: `python scripts/archive_classes.py`, in a process of its own, as a Java that runs already takes no options.
+Usage: `.venv/bin/python scripts/archive_classes.py`, in a process of its own, as a Java that runs already takes no options.
 """
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pyspark.ml.regression import RandomForestRegressor
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from promoloop import java, session
+from promoloop import home, java, session
 from promoloop.settings import load
 
 
@@ -40,20 +41,23 @@ def use(spark: SparkSession, place: Path) -> None:
 
 
 def make_archive() -> None:
-    """Java writes it as it ends. Where it cannot, every session starts some seconds later, and that is all."""
+    """Java writes it as it ends. What is there already stays."""
+    if java.archive().is_file():
+        return
+    os.chdir(home.root())  # the path that Java is told is relative to it: an option holds no blanks, as a path may
     partial = java.archive().with_suffix(".part")
     partial.unlink(missing_ok=True)
-    own = f"spark.java_options=-XX:ArchiveClassesAtExit={os.path.relpath(partial)}"  # an option holds no blanks, as a path may
+    own = f"spark.java_options=-XX:ArchiveClassesAtExit={os.path.relpath(partial)}"
     with tempfile.TemporaryDirectory() as place:
         with session.opened(load(["local"], [own])) as spark:
             use(spark, Path(place))
         gateway = SparkContext._gateway
         gateway.shutdown()
         gateway.proc.stdin.close()
-        gateway.proc.wait()
-    if partial.exists():
-        partial.rename(java.archive())
+        if gateway.proc.wait() != 0 or not partial.is_file():
+            sys.exit("Java wrote no archive")
+    partial.rename(java.archive())
 
 
-if __name__ == "__main__" and not java.archive().exists():
+if __name__ == "__main__":
     make_archive()

@@ -6,11 +6,12 @@ Usage: `python scripts/compile_expectations.py`; needed after a change of a suit
 from pathlib import Path
 
 from promoloop import events, expectations, session, sources, tables
+from promoloop.events import drift
 from promoloop.settings import load
 
 SCHEMAS = {
     "events": lambda: events.judged_schema(tables.RAW_EVENTS.schema),
-    "batches": lambda: expectations.facts_schema("batches"),
+    "batches": lambda: expectations.facts_schema(drift.COMPARED),
     **{
         table.name: lambda table=table: sources.records_schema(table.schema)
         for table in (tables.USERS, tables.ITEMS, tables.PROMOTIONS, tables.PAST_OFFERS)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv from the hash-pinned lock, with uv if it is there, otherwise venv and pip; find Java; fetch the Delta jars, and make
-# its archive of classes, once.
+# Make .venv from the hash-pinned lock, with uv if it is there, otherwise venv and pip; find Java; fetch the Delta jars, and have Java
+# archive the classes of Spark, once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${1:-python3.11}"
@@ -28,11 +28,16 @@ if [ "$(cat .venv/.installed 2>/dev/null)" != "$wanted" ]; then
         .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
         .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
     fi
-    rm -f .jars/classes.jsa
     echo "$wanted" >.venv/.installed
 fi
 log=$(mktemp)
 .venv/bin/python -m promoloop.java 2>"$log" || { tail -3 "$log" >&2; echo "could not fetch the Delta jars (io.delta:delta-spark_4.1_2.13:4.4.0)" >&2; exit 2; }
-[ -e .jars/classes.jsa ] || echo "having Java keep Spark's classes (a minute, once)"
-.venv/bin/python scripts/archive_classes.py 2>"$log" || { tail -3 "$log" >&2; echo "could not open a Spark session" >&2; exit 2; }
+made_of=$({ "$java" -version 2>&1; cat requirements.lock scripts/archive_classes.py; ls .jars/*.jar; } | sha256sum | cut -c1-64)
+if [ "$(cat .jars/classes.of 2>/dev/null)" != "$made_of" ]; then
+    echo "having Java keep Spark's classes (a minute, once)"
+    rm -f .jars/classes.jsa
+    .venv/bin/python scripts/archive_classes.py >"$log" 2>&1 ||
+        { tail -3 "$log" >&2; echo "without that archive of classes every session starts some seconds later" >&2; }
+    echo "$made_of" >.jars/classes.of
+fi
 rm -f "$log"

@@ -1,15 +1,15 @@
 """What holds for any DataFrame, whatever its rows are."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, TypeVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.util import inheritable_thread_target
 
-Made = TypeVar("Made")
-One = TypeVar("One")
-Other = TypeVar("Other")
+_Made = TypeVar("_Made")
+_One = TypeVar("_One")
+_Other = TypeVar("_Other")
 _AT_ONCE = 2
 
 
@@ -22,17 +22,23 @@ def settle(rows: DataFrame) -> DataFrame:
     return rows.localCheckpoint()
 
 
-def side_by_side(*tasks: Callable[[], Made]) -> list[Made]:
-    """What each of `tasks` returns, in their order; two are at work at a time. Raises what the first of them raised, once all have ended.
+def side_by_side(spark: SparkSession, *tasks: Callable[[], _Made]) -> list[_Made]:
+    """What each of `tasks` returns, in their order; two of them are at work at a time. Raises what one raised, and begins no other then.
 
     For work of many small queries: while the plan of one is made, on one core, the tasks of another keep the rest busy.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        begun = [pool.submit(inheritable_thread_target(task)) for task in tasks]
+        begun = [pool.submit(inheritable_thread_target(spark)(task)) for task in tasks]
+        try:
+            for ended in as_completed(begun):
+                ended.result()
+        finally:
+            for one in begun:
+                one.cancel()
     return [one.result() for one in begun]
 
 
-def both(one: Callable[[], One], other: Callable[[], Other]) -> tuple[One, Other]:
+def both(spark: SparkSession, one: Callable[[], _One], other: Callable[[], _Other]) -> tuple[_One, _Other]:
     """As `side_by_side`, of two that return different things."""
-    made: list[Any] = side_by_side(one, other)
+    made: list[Any] = side_by_side(spark, one, other)
     return made[0], made[1]

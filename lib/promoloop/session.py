@@ -63,8 +63,8 @@ def options(spark: SparkSession, chosen: Mapping[str, str]) -> Iterator[None]:
 
 def processes(spark: SparkSession) -> list[int]:
     """Numbers of this process and of the Java process that works for it, where that is one of this machine."""
-    java = [] if is_remote() else [int(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid())]  # type: ignore[union-attr]
-    return [os.getpid(), *java]
+    beside = [] if is_remote() else [int(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid())]  # type: ignore[union-attr]
+    return [os.getpid(), *beside]
 
 
 def _submitted() -> SparkSession:
@@ -117,7 +117,7 @@ def _delta(settings: Settings) -> _Options:
     kept = [str(jar) for jar in java.jars()]
     if not kept:
         return {"spark.jars.packages": java.DELTA_PACKAGE}
-    if settings.spark.master.startswith("local-cluster"):
+    if settings.spark.master.startswith("local-cluster") or any(os.pathsep in jar for jar in kept):
         return {"spark.jars": ",".join(kept)}
     return {"spark.driver.extraClassPath": os.pathsep.join(kept)}
 

@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from promoloop import events, expectations, home, sources, tables
 from promoloop.errors import UserError
+from promoloop.events import drift
 from promoloop.expectations import Rule, rules
 
 
@@ -19,7 +20,7 @@ def test_all_reasons_of_a_row_sorted(spark: SparkSession) -> None:
 
 
 def test_compiled_rules_are_fresh(spark: SparkSession) -> None:
-    stated = {"events": events.judged_schema(tables.RAW_EVENTS.schema), "batches": expectations.facts_schema("batches")}
+    stated = {"events": events.judged_schema(tables.RAW_EVENTS.schema), "batches": expectations.facts_schema(drift.COMPARED)}
     stated |= {
         table.name: sources.records_schema(table.schema) for table in (tables.USERS, tables.ITEMS, tables.PROMOTIONS, tables.PAST_OFFERS)
     }
@@ -40,6 +41,17 @@ def test_a_rule_that_cannot_be_evaluated_is_told_apart_from_bad_data(spark: Spar
     monkeypatch.setattr(rules, "load_suite", lambda name: suite)
     with pytest.raises(UserError, match=r"expectations/items\.json: .*nowhere.* cannot be evaluated"):
         expectations.extract_rules(spark, "items", tables.ITEMS.schema)
+
+
+def test_a_rule_about_a_number_that_is_not_told_is_named(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "volum", "max_value": 2.0},
+        "meta": {"reason": "volume: far off"},
+    }
+    monkeypatch.setattr(rules, "load_suite", lambda name: {"name": name, "expectations": [rule]})
+    with pytest.raises(UserError, match=r"expectations/batches\.json: .*volum.* cannot be evaluated"):
+        expectations.broken_rules(spark, "batches", [dict.fromkeys(drift.COMPARED, 1.0)])
 
 
 def test_the_gate_names_a_critical_rule_first() -> None:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 KINDS = ("view", "cart", "purchase", "review", "offer_view", "offer_redeem")
 QUARTERS = ("night", "morning", "afternoon", "evening")
+COMPARED = ("volume_to_usual", "price_to_usual", "kinds_shift", "hours_shift")
 _FLOOR = 1e-3  # a share never seen counts as this much, so that a rare kind does not look like another population
 
 
@@ -45,15 +46,12 @@ def metrics() -> Column:
 def compare(now: Mapping[str, float], before: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
     """Columns of suite `batches` for one batch: how far its metrics are from those of the batches before it; null without any."""
     if not before:
-        return dict.fromkeys(("volume_to_usual", "price_to_usual", "kinds_shift", "hours_shift"))
+        return dict.fromkeys(COMPARED)
     usual = median(metrics["events_per_day"] for metrics in before)
     prices = [metrics["log_price"] for metrics in before if "log_price" in metrics]
-    return {
-        "volume_to_usual": now["events_per_day"] / usual if usual else None,
-        "price_to_usual": math.exp(now["log_price"] - median(prices)) if prices and "log_price" in now else None,
-        "kinds_shift": _stability(now, before, KINDS),
-        "hours_shift": _stability(now, before, QUARTERS),
-    }
+    volume = now["events_per_day"] / usual if usual else None
+    price = math.exp(now["log_price"] - median(prices)) if prices and "log_price" in now else None
+    return dict(zip(COMPARED, (volume, price, _stability(now, before, KINDS), _stability(now, before, QUARTERS)), strict=True))
 
 
 def _stability(now: Mapping[str, float], before: Sequence[Mapping[str, float]], names: Sequence[str]) -> float:

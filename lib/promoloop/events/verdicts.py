@@ -134,8 +134,9 @@ def gate(verdicts: DataFrame, counts: Sequence[Row], before: Sequence[Row], rule
         if is_late or max([row["rows_accepted"], *[other["rows_accepted"] for other in usual]]) < _WHOLE_BATCH:
             continue
         compared = drift.compare(row["metrics"], [other["metrics"] for other in usual])
-        for reason, values in expectations.broken_rules(verdicts.sparkSession, "batches", [compared]):
-            raise UserError(f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reason}' broke: {values[0]:.3g}")
+        for reason in expectations.broken_rules(verdicts.sparkSession, "batches", [compared]):
+            said = ", ".join(f"{name} {value:.3g}" for name, value in compared.items() if value is not None)
+            raise UserError(f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reason}' broke: {said}")
 
 
 @dataclass

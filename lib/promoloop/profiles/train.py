@@ -27,6 +27,7 @@ def train(history: History, own: ProfilesSettings, seed: int) -> list[Trained]:
     exposures, next_interest = history.exposures.transform(settle), history.interests.transform(settle)
     rows, holdout, latest = (described.transform(_on, days) for days in (history.train_days, [history.holdout_day], history.final_days))
     return side_by_side(
+        described.sparkSession,
         partial(buying.train, rows, holdout, latest, own, seed),
         partial(brands.train, rows, holdout, latest, own, seed),
         partial(interest.train, rows, holdout, latest, next_interest, own, seed),

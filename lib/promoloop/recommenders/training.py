@@ -56,13 +56,15 @@ def train(shop: Shop, as_of: date, settings: RecommendersSettings, seed: int, bl
     item side is learned and candidates are made; that horizon labels them. One horizon back, with the histories of that day, the
     rankers are judged on the last horizon; the best serves. The item side it serves with is learned from everything meanwhile.
     """
+    spark = shop.items.sparkSession
     vectors = settle(content.per_item(shop.items, settings.content_width))
     first, last = (as_of - timedelta(days=horizons * settings.horizon_days) for horizons in (2, 1))
     strengths = (interactions.per_user_item(shop.events, day, settings) for day in (first, last, as_of))
-    before_first, before_last, everything = side_by_side(*(partial(settle, rows) for rows in strengths))
+    before_first, before_last, everything = side_by_side(spark, *(partial(settle, rows) for rows in strengths))
     indexes = catalogue.indexes(shop.items)
     settings, tried = trials.choose(before_first, _taken(shop, indexes, first, settings), indexes, settings, seed, blocks)
     final, (judge, figures, measured) = both(
+        spark,
         partial(item_side, shop.items, everything, settings, seed, blocks),
         partial(_ranking, shop, vectors, before_first, before_last, (first, last), settings, seed, blocks),
     )
@@ -87,7 +89,7 @@ def _ranking(
     rankers: dict[str, Ranker] = {"untrained": ranker.UNTRAINED, "factors": ranker.FACTORS}
     if learning.is_enough(examples):
         linear, neural = partial(learning.linear, examples), partial(learning.neural, examples, settings, seed)
-        rankers["linear"], rankers["neural"] = both(linear, neural)
+        rankers["linear"], rankers["neural"] = both(examples.sparkSession, linear, neural)
     users, goods = serving_side(shop, before_last, vectors, earlier, settings)
     judged = settle(_with_taken(users, shop, last, settings, seed))
     figures = learning.judge(judged, goods, rankers, settings)

@@ -35,7 +35,7 @@ def choose(
         return judge(judged, factors.train(sample, item_indexes, tried, seed, blocks), count_items, tried)
 
     candidates = [settings.model_copy(update=trial.model_dump(exclude_none=True)) for trial in (Trial(), *settings.trials)]
-    found = side_by_side(*(partial(foresees, tried) for tried in candidates))
+    found = side_by_side(strengths.sparkSession, *(partial(foresees, tried) for tried in candidates))
     best = max(range(len(candidates)), key=found.__getitem__)  # the first of equals: the settings as they are
     return candidates[best], dict(zip(map(_name, candidates), found, strict=True))
 
