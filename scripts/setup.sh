@@ -36,8 +36,11 @@ made_of=$({ "$java" -version 2>&1; cat requirements.lock scripts/archive_classes
 if [ "$(cat .jars/classes.of 2>/dev/null)" != "$made_of" ]; then
     echo "having Java keep Spark's classes (a minute, once)"
     rm -f .jars/classes.jsa
-    .venv/bin/python scripts/archive_classes.py >"$log" 2>&1 ||
-        { tail -3 "$log" >&2; echo "without that archive of classes every session starts some seconds later" >&2; }
-    echo "$made_of" >.jars/classes.of
+    if .venv/bin/python scripts/archive_classes.py >"$log" 2>&1; then
+        echo "$made_of" >.jars/classes.of
+    else
+        tail -3 "$log" >&2
+        echo "without that archive of classes every session starts some seconds later; all else works" >&2
+    fi
 fi
 rm -f "$log"
