@@ -21,16 +21,16 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     def clean(received: DataFrame, take: int) -> None:
         judged = events.judge(received, users, items, rules, settings.events, is_price_given="price" in given)
         known = tables.read_or_empty(spark, settings, tables.EVENTS)
-        with events.settled(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids) as verdicts:
-            counts = events.per_batch(verdicts, rules, take).collect()
-            events.gate(verdicts, counts, before, rules, settings.events.max_rejected_share)
-            accepted = events.accepted(verdicts)
-            if "session_id" not in given:
-                accepted = accepted.transform(events.add_sessions, settings.events.session_gap_minutes)
-            tables.append_once(accepted, settings, tables.EVENTS, "clean", take)
-            tables.append_once(events.rejected(verdicts, tables.RAW_EVENTS.column_names), settings, tables.EVENTS_REJECTED, "clean", take)
-            batches = spark.createDataFrame([row.asDict() for row in counts], tables.BATCHES.schema)
-            tables.append_once(batches, settings, tables.BATCHES, "clean", take)
+        verdicts = events.add_verdicts(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids)
+        counts = events.per_batch(verdicts, rules, take).collect()
+        events.gate(verdicts, counts, before, rules, settings.events.max_rejected_share)
+        accepted = events.accepted(verdicts)
+        if "session_id" not in given:
+            accepted = accepted.transform(events.add_sessions, settings.events.session_gap_minutes)
+        tables.append_once(accepted, settings, tables.EVENTS, "clean", take)
+        tables.append_once(events.rejected(verdicts, tables.RAW_EVENTS.column_names), settings, tables.EVENTS_REJECTED, "clean", take)
+        batches = spark.createDataFrame([row.asDict() for row in counts], tables.BATCHES.schema)
+        tables.append_once(batches, settings, tables.BATCHES, "clean", take)
         totals.add(counts)
 
     sources.take(raw, tables.checkpoint(settings, "clean"), clean).wait()

@@ -17,12 +17,12 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     received = events.received_again(tables.read(spark, settings, tables.EVENTS_REJECTED), tables.RAW_EVENTS.schema)
     judged = events.judge(received, users, items, rules, settings.events, is_price_given="price" in mapping.given_columns("events"))
     known = tables.read_or_empty(spark, settings, tables.EVENTS)
-    with events.settled(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids) as verdicts:
-        corrected = events.moved_per_batch(verdicts, take=-1 - version)
-        released = tables.append_once(events.accepted(verdicts), settings, tables.EVENTS, "requeue", version)
-        tables.append_once(corrected, settings, tables.BATCHES, "requeue", version)
-        still = events.rejected(verdicts, tables.RAW_EVENTS.column_names)
-        left = tables.replace_table(still, settings, tables.EVENTS_REJECTED)
+    verdicts = events.add_verdicts(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids)
+    corrected = events.moved_per_batch(verdicts, take=-1 - version)
+    released = tables.append_once(events.accepted(verdicts), settings, tables.EVENTS, "requeue", version)
+    tables.append_once(corrected, settings, tables.BATCHES, "requeue", version)
+    still = events.rejected(verdicts, tables.RAW_EVENTS.column_names)
+    left = tables.replace_table(still, settings, tables.EVENTS_REJECTED)
     return Outcome(rows_in=released + left, rows_out=released, rows_rejected=left)
 
 

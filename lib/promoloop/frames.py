@@ -4,13 +4,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, TypeVar
 
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.util import inheritable_thread_target
 
 _Made = TypeVar("_Made")
 _One = TypeVar("_One")
 _Other = TypeVar("_Other")
 _AT_ONCE = 2
+_FEW = 1_000_000
 
 
 def settle(rows: DataFrame) -> DataFrame:
@@ -20,6 +23,17 @@ def settle(rows: DataFrame) -> DataFrame:
     costs more than the queries themselves.
     """
     return rows.localCheckpoint()
+
+
+def settle_many(rows: DataFrame) -> DataFrame:
+    """As `settle`, of rows that may be too many for memory, and are read a few times: on disk, where a collection of garbage sees none."""
+    return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
+
+
+def settle_few(rows: DataFrame) -> DataFrame:
+    """As `settle`, of rows that are few as a rule: where they are, a join takes them to the others instead of moving every row of those."""
+    settled = settle(rows)
+    return F.broadcast(settled) if settled.limit(_FEW).count() < _FEW else settled
 
 
 def side_by_side(spark: SparkSession, *tasks: Callable[[], _Made]) -> list[_Made]:

@@ -14,12 +14,18 @@ USUAL = {
 
 def reasons(spark: SparkSession, **changed: float) -> list[str]:
     compared = drift.compare({**USUAL, **changed}, [USUAL, USUAL])
-    return expectations.broken_rules(spark, "batches", [compared])
+    (broken,) = expectations.broken_rules(spark, "batches", [compared])
+    return broken
 
 
 def test_a_first_batch_has_nothing_to_be_compared_with(spark: SparkSession) -> None:
     assert set(drift.compare(USUAL, []).values()) == {None}
-    assert expectations.broken_rules(spark, "batches", [drift.compare(USUAL, [])]) == []
+    assert expectations.broken_rules(spark, "batches", [drift.compare(USUAL, [])]) == [[]]
+
+
+def test_each_batch_is_told_its_own_reasons(spark: SparkSession) -> None:
+    facts = [drift.compare({**USUAL, "events_per_day": events}, [USUAL]) for events in (1000.0, 20.0, 1100.0)]
+    assert expectations.broken_rules(spark, "batches", facts) == [[], ["volume: events a day far from usual"], []]
 
 
 def test_shift_is_the_population_stability_index() -> None:

@@ -2,7 +2,7 @@
 
 from promoloop.events.facts import CONTENT, add_facts, add_identity, add_sessions, bot_days, renew_identity
 from promoloop.events.judging import judge, judged_schema
-from promoloop.events.verdicts import Totals, accepted, gate, moved_per_batch, per_batch, received_again, rejected, settled
+from promoloop.events.verdicts import Totals, accepted, add_verdicts, gate, moved_per_batch, per_batch, received_again, rejected
 
 __all__ = [
     "CONTENT",
@@ -11,6 +11,7 @@ __all__ = [
     "add_facts",
     "add_identity",
     "add_sessions",
+    "add_verdicts",
     "bot_days",
     "gate",
     "judge",
@@ -20,5 +21,4 @@ __all__ = [
     "received_again",
     "rejected",
     "renew_identity",
-    "settled",
 ]

@@ -17,17 +17,31 @@ COMPARED = ("volume_to_usual", "price_to_usual", "kinds_shift", "hours_shift")
 _FLOOR = 1e-3  # a share never seen counts as this much, so that a rare kind does not look like another population
 
 
+def alike() -> list[Column]:
+    """What records are told apart by for these metrics: columns _kind (null for any other than KINDS) and _quarter of the day."""
+    kind = F.when(F.col("event_type").isin(*KINDS), F.col("event_type"))
+    return [kind.alias("_kind"), F.floor(F.hour("occurred_at") / 6).alias("_quarter")]
+
+
+def of_alike() -> list[Column]:
+    """Aggregates over records that are `alike`, and of one verdict: their number, and that and the sum of logarithms of their prices."""
+    logs = F.when(F.col("price") > 0, F.ln(F.col("price").cast("double")))
+    return [F.count("*").alias("_rows"), F.count(logs).alias("_prices"), F.sum(logs).alias("_log_prices")]
+
+
+def count_of(condition: Column) -> Column:
+    """Aggregate over counts of records that are `alike`: the number of records for which `condition` holds."""
+    return F.sum(F.when(condition, F.col("_rows")).otherwise(0))
+
+
 def of_a_day() -> dict[str, Column]:
-    """Aggregates over a day's records with verdicts, by name: what `metrics` is made of."""
+    """Aggregates over a day's counts with verdicts, by name: what `metrics` is made of."""
     is_accepted = F.col("verdict") == "accepted"
-    quarter = F.floor(F.hour("occurred_at") / 6)
-    logs = F.when(is_accepted & (F.col("price") > 0), F.ln(F.col("price").cast("double")))
     return {
-        "_accepted": F.count_if(is_accepted),
-        "_log_prices": F.sum(logs),
-        "_prices": F.count(logs),
-        **{f"_{kind}": F.count_if(is_accepted & (F.col("event_type") == kind)) for kind in KINDS},
-        **{f"_{name}": F.count_if(is_accepted & (quarter == number)) for number, name in enumerate(QUARTERS)},
+        "_accepted": count_of(is_accepted),
+        **{name: F.sum(F.when(is_accepted, F.col(name))) for name in ("_log_prices", "_prices")},
+        **{f"_{kind}": count_of(is_accepted & (F.col("_kind") == kind)) for kind in KINDS},
+        **{f"_{name}": count_of(is_accepted & (F.col("_quarter") == number)) for number, name in enumerate(QUARTERS)},
     }
 
 

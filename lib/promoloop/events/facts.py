@@ -32,17 +32,21 @@ def made_id() -> Column:
 
 
 def add_identity(received: DataFrame) -> DataFrame:
-    """Add record_id (where it came from), fingerprint (what it says), occurred_on and user_day; fill event_id where the source has none.
+    """Add record_id (where it came from), fingerprint (what it says), occurred_on, user_day, act; fill event_id where the source has none.
 
     Same rows. Two records with one fingerprint say the same thing, whatever their event_id: the natural key. user_day stands for user and
-    day in eight bytes; of n of them two are one by chance with a probability of n² / 2⁶⁵.
+    day in eight bytes, and is null where one of them is; of n of them two are one by chance with a probability of n² / 2⁶⁵. act stands for
+    the order of a purchase, as the lines of one are bought at one moment, and else for the event.
     """
+    is_whose_and_when = F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull()
+    order = F.coalesce("order_id", F.col("occurred_at").cast("string"))
     return (
         received.withColumn("record_id", F.xxhash64("batch_id", "source_file", "row_number"))
         .withColumn("fingerprint", _fingerprint(F.col("session_id")))
         .withColumn("event_id", F.coalesce("event_id", made_id()))
         .withColumn("occurred_on", F.to_date("occurred_at"))
-        .withColumn("user_day", F.xxhash64("user_id", "occurred_on"))
+        .withColumn("user_day", F.when(is_whose_and_when, F.xxhash64("user_id", "occurred_on")))
+        .withColumn("act", F.xxhash64(F.when(F.col("event_type") == "purchase", order).otherwise(F.col("event_id"))))
     )
 
 
@@ -106,17 +110,15 @@ def bot_days(identified: DataFrame, settings: EventsSettings) -> DataFrame:
 
     Of the days with at least `bot_min_events` events: more than `bot_events_per_hour` an hour over the time they span, or gaps
     between events that hardly vary (deviation under `bot_regularity` of their mean), or half of the gaps under `bot_dwell_seconds` (so a
-    burst is seen among all else the user did that day). The lines of an order are bought at one moment: a purchase counts once an order.
+    burst is seen among all else the user did that day). A purchase counts once an order.
     """
-    moments = identified.where(F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull())
+    moments = identified.where(F.col("user_day").isNotNull()).select("user_day", "act", "occurred_at")
     busy = moments.groupBy("user_day").count().where(F.col("count") >= settings.bot_min_events).select("user_day")
-    order = F.coalesce("order_id", F.col("occurred_at").cast("string"))
-    act = F.when(F.col("event_type") == "purchase", order).otherwise(F.col("event_id"))
-    ordered = Window.partitionBy("user_day").orderBy("occurred_at", "_act")
+    ordered = Window.partitionBy("user_day").orderBy("occurred_at", "act")
     gap = F.unix_micros("occurred_at") - F.lag(F.unix_micros("occurred_at")).over(ordered)
     rhythm = (
         moments.join(F.broadcast(busy), "user_day", "left_semi")
-        .groupBy("user_day", act.alias("_act"))  # a record sent twice has no gap, which would look like haste
+        .groupBy("user_day", "act")  # a record sent twice has no gap, which would look like haste
         .agg(F.min("occurred_at").alias("occurred_at"))
         .withColumn("_gap", gap / 1e6)
         .groupBy("user_day")

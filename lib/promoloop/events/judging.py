@@ -6,11 +6,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from promoloop import expectations
+from promoloop import expectations, frames
 from promoloop.events.facts import add_facts, add_identity, bot_days
 from promoloop.expectations import Rule
 from promoloop.settings.data import EventsSettings
 
+_IS_BOT = "is_bot"
 _FACTS = (
     T.StructType()
     .add("is_user_known", T.BooleanType())
@@ -19,7 +20,7 @@ _FACTS = (
     .add("quantity_to_limit", T.DoubleType())
     .add("seconds_ahead", T.LongType())
     .add("days_old", T.IntegerType())
-    .add("is_bot", T.BooleanType())
+    .add(_IS_BOT, T.BooleanType())
     .add("is_price_given", T.BooleanType())
 )
 
@@ -32,18 +33,23 @@ def judged_schema(raw: T.StructType) -> T.StructType:
 def judge(
     received: DataFrame, users: DataFrame, items: DataFrame, rules: Sequence[Rule], settings: EventsSettings, is_price_given: bool = True
 ) -> DataFrame:
-    """Raw records with identity, facts and reasons (empty where sound). Same rows.
+    """Raw records with identity and reasons (empty where sound), computed now and kept. Same rows.
 
-    `is_price_given`: whether the source has prices at all.
+    `is_price_given`: whether the source has prices at all. Who is a bot shows in all that a user did on a day, so the rules that speak of
+    it are asked of what is kept.
     """
-    identified = add_identity(received)
-    bots = bot_days(identified, settings).withColumn("_bot", F.lit(True))
-    return (
-        add_facts(identified, users, items, settings)
-        .join(F.broadcast(bots), "user_day", "left")
-        .withColumn("is_bot", F.coalesce("_bot", F.lit(False)))
+    last = [rule for rule in rules if _IS_BOT in rule.broken]
+    asked_last = [name for name in _FACTS.fieldNames() if any(name in rule.broken for rule in last)]
+    kept = frames.settle_many(
+        add_facts(add_identity(received), users, items, settings)
         .withColumn("is_price_given", F.lit(is_price_given))
-        .drop("_bot")
-        .transform(expectations.add_reasons, rules)
-        .drop(*_FACTS.fieldNames(), "user_day")
+        .transform(expectations.add_reasons, [rule for rule in rules if rule not in last])
+        .drop(*[name for name in _FACTS.fieldNames() if name not in asked_last])
+    )
+    bots = frames.settle(bot_days(kept, settings).withColumn(_IS_BOT, F.lit(True)))
+    return (
+        kept.join(F.broadcast(bots), "user_day", "left")
+        .withColumn(_IS_BOT, F.coalesce(_IS_BOT, F.lit(False)))
+        .transform(expectations.add_reasons, last)
+        .drop(*asked_last, "user_day", "act")
     )

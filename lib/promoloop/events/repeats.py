@@ -4,30 +4,28 @@ All of it works on narrow rows (ids and hashes), and what it returns is small: t
 counting their hashes, eight bytes each; only the records of those are compared.
 """
 
-from collections.abc import Callable
-
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promoloop import frames
+
 _ORDER = ("_is_new", "received_at", "source_file", "row_number", "record_id")
-Settle = Callable[[DataFrame], DataFrame]
-"""Keeps a frame that is small as a rule until the take is done, and hints that it may be broadcast."""
 
 
-def repeated_ids(sound: DataFrame, history: DataFrame, settle: Settle) -> DataFrame:
+def repeated_ids(sound: DataFrame, history: DataFrame) -> DataFrame:
     """Ids of events seen more than once: event_id, first_record_id, first_fingerprint; key event_id.
 
     First is what history holds, else the earliest received. `history`: accepted events of the same days.
     """
-    return settle(_first_of(sound, history, ["event_id"], settle))
+    return frames.settle_few(_first_of(sound, history, ["event_id"]))
 
 
-def repeated_contents(sound: DataFrame, history: DataFrame, settle: Settle) -> DataFrame:
+def repeated_contents(sound: DataFrame, history: DataFrame) -> DataFrame:
     """Contents seen more than once, under whatever id: occurred_on, fingerprint, first_record_id; key the first two."""
-    return settle(_first_of(sound, history, ["occurred_on", "fingerprint"], settle).drop("first_fingerprint"))
+    return frames.settle_few(_first_of(sound, history, ["occurred_on", "fingerprint"]).drop("first_fingerprint"))
 
 
-def _first_of(sound: DataFrame, history: DataFrame, key: list[str], settle: Settle) -> DataFrame:
+def _first_of(sound: DataFrame, history: DataFrame, key: list[str]) -> DataFrame:
     columns = ("event_id", "occurred_on", "fingerprint", "record_id")
     new = sound.select(*columns, F.lit(True).alias("_is_new"), "received_at", "source_file", "row_number")
     old = history.select(
@@ -39,7 +37,7 @@ def _first_of(sound: DataFrame, history: DataFrame, key: list[str], settle: Sett
     )
     marked = new.unionByName(old).withColumn("_mark", F.xxhash64(*key))
     counted = marked.groupBy("_mark").agg(F.count("*").alias("_count"), F.max("_is_new").alias("_has_new"))
-    suspects = settle(counted.where((F.col("_count") > 1) & F.col("_has_new")).select("_mark"))
+    suspects = frames.settle_few(counted.where((F.col("_count") > 1) & F.col("_has_new")).select("_mark"))
     first = F.min(F.struct(*_ORDER, F.col("fingerprint").alias("_fingerprint")))
     return (
         marked.join(suspects, "_mark", "left_semi")

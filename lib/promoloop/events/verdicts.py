@@ -1,12 +1,9 @@
 """Each record's verdict: accepted, rejected with all its reasons, or duplicate; and the rows each verdict makes."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -15,41 +12,32 @@ from promoloop import expectations
 from promoloop.errors import UserError
 from promoloop.events import drift
 from promoloop.events.facts import CONTENT, made_id
-from promoloop.events.repeats import Settle, repeated_contents, repeated_ids
+from promoloop.events.repeats import repeated_contents, repeated_ids
 from promoloop.expectations import Rule
 
 REUSED = "event_id: used by another event"
-_BROADCAST_ROWS = 1_000_000
 _WHOLE_BATCH = 1_000  # fewer events say little of a distribution
 
 
-@contextmanager
-def settled(judged: DataFrame, history_of: Callable[[list[date]], DataFrame], has_own_ids: bool = False) -> Iterator[DataFrame]:
-    """Yield `judged` with verdicts, kept in memory or on disk until the end; `history_of(days)`: events accepted before, of those days.
+def add_verdicts(judged: DataFrame, history_of: Callable[[list[date]], DataFrame], has_own_ids: bool = False) -> DataFrame:
+    """Add `verdict` (accepted, rejected or duplicate) to records with reasons (`judging.judge`). Same rows; `judged` is read several times.
 
-    `has_own_ids`: equal content under two ids is two events; else it is a repeat.
+    `history_of(days)`: events accepted before, of those days. `has_own_ids`: equal content under two ids is two events, else a repeat.
     """
-    kept = judged.persist(StorageLevel.MEMORY_AND_DISK)
-    frames = [kept]
-    settle = partial(_small, frames=frames)
-    try:
-        days = [row["occurred_on"] for row in kept.where(F.size("reasons") == 0).select("occurred_on").distinct().collect()]
-        history = history_of(sorted(days))
-        verdicts = _add_verdicts(kept, history, settle)
-        yield verdicts if has_own_ids else _drop_equal_contents(verdicts, history, settle)
-    finally:
-        for frame in reversed(frames):
-            frame.unpersist()
+    days = [row["occurred_on"] for row in judged.where(F.size("reasons") == 0).select("occurred_on").distinct().collect()]
+    history = history_of(sorted(days))
+    verdicts = _by_ids(judged, history)
+    return verdicts if has_own_ids else _drop_equal_contents(verdicts, history)
 
 
-def _add_verdicts(judged: DataFrame, history: DataFrame, settle: Settle) -> DataFrame:
+def _by_ids(judged: DataFrame, history: DataFrame) -> DataFrame:
     """Add `verdict` (accepted, rejected, duplicate); a record whose id an accepted one with other content has gets REUSED as reason.
 
     `judged`: records with reasons. `history`: events accepted before, of the same days. Same rows. A duplicate says what an
     accepted record says: the earliest received is accepted; copies of a rejected record are rejected like it.
     """
     sound = judged.where(F.size("reasons") == 0)
-    by_id = judged.join(repeated_ids(sound, history, settle), "event_id", "left")
+    by_id = judged.join(repeated_ids(sound, history), "event_id", "left")
     is_first = F.col("first_record_id").isNull() | (F.col("first_record_id") == F.col("record_id"))
     is_sound = F.size("reasons") == 0
     says_the_same = F.col("first_fingerprint") == F.col("fingerprint")
@@ -60,22 +48,15 @@ def _add_verdicts(judged: DataFrame, history: DataFrame, settle: Settle) -> Data
     return once.drop("first_record_id", "first_fingerprint")
 
 
-def _drop_equal_contents(once: DataFrame, history: DataFrame, settle: Settle) -> DataFrame:
+def _drop_equal_contents(once: DataFrame, history: DataFrame) -> DataFrame:
     """Call an accepted record duplicate where an accepted one received before says the same under another id. Same rows."""
-    contents = repeated_contents(once.where(F.col("verdict") == "accepted"), history, settle)
+    contents = repeated_contents(once.where(F.col("verdict") == "accepted"), history)
     again = F.col("first_record_id").isNotNull() & (F.col("first_record_id") != F.col("record_id"))
     return (
         once.join(contents, ["occurred_on", "fingerprint"], "left")
         .withColumn("verdict", F.when((F.col("verdict") == "accepted") & again, F.lit("duplicate")).otherwise(F.col("verdict")))
         .drop("first_record_id")
     )
-
-
-def _small(repeats: DataFrame, frames: list[DataFrame]) -> DataFrame:
-    """Repeats are few as a rule, and then not worth moving every record for."""
-    kept = repeats.persist(StorageLevel.MEMORY_AND_DISK)
-    frames.append(kept)
-    return F.broadcast(kept) if kept.limit(_BROADCAST_ROWS).count() < _BROADCAST_ROWS else kept
 
 
 def accepted(verdicts: DataFrame) -> DataFrame:
@@ -96,12 +77,16 @@ def rejected(verdicts: DataFrame, raw_columns: Sequence[str]) -> DataFrame:
 
 
 def per_batch(verdicts: DataFrame, rules: Sequence[Rule], take: int) -> DataFrame:
-    """Rows of batches: each batch's count of records by verdict, and of rejected ones by reason."""
+    """Rows of batches: each batch's count of records by verdict, and of rejected ones by reason.
+
+    The records are counted once, by all that is asked of them; what is then counted by day and batch are those counts.
+    """
     known = [*[rule.reason for rule in rules], REUSED]
-    of_a_day = {f"rows_{verdict}": F.count_if(F.col("verdict") == verdict) for verdict in ("accepted", "rejected", "duplicate")}
-    of_a_day |= {f"_reason_{n}": F.count_if(F.array_contains("reasons", reason)) for n, reason in enumerate(known)}
-    of_a_day |= {"rows_received": F.count("*"), **drift.of_a_day()}
-    daily = verdicts.groupBy("batch_id", "source", "occurred_on").agg(*(value.alias(name) for name, value in of_a_day.items()))
+    counts = verdicts.groupBy("batch_id", "source", "occurred_on", "verdict", "reasons", *drift.alike()).agg(*drift.of_alike())
+    of_a_day = {f"rows_{verdict}": drift.count_of(F.col("verdict") == verdict) for verdict in ("accepted", "rejected", "duplicate")}
+    of_a_day |= {f"_reason_{n}": drift.count_of(F.array_contains("reasons", reason)) for n, reason in enumerate(known)}
+    of_a_day |= {"rows_received": F.sum("_rows"), **drift.of_a_day()}
+    daily = counts.groupBy("batch_id", "source", "occurred_on").agg(*(value.alias(name) for name, value in of_a_day.items()))
     broken = [F.struct(F.lit(reason).alias("key"), F.sum(f"_reason_{n}").alias("value")) for n, reason in enumerate(known)]
     reasons = F.map_from_entries(F.filter(F.array(*broken), lambda entry: entry["value"] > 0))
     totals = [F.sum(name).alias(name) for name in ("rows_received", "rows_accepted", "rows_rejected", "rows_duplicate")]
@@ -129,14 +114,15 @@ def gate(verdicts: DataFrame, counts: Sequence[Row], before: Sequence[Row], rule
             raise expectations.stopped(f"batch {row['batch_id']}", row.asDict(), max_share, reason, shown)
     usual = [row for row in before if row["metrics"]]
     known = {row["batch_id"] for row in before}
-    for row in counts:
-        is_late = row["batch_id"] in known  # more files of a batch judged before
-        if is_late or max([row["rows_accepted"], *[other["rows_accepted"] for other in usual]]) < _WHOLE_BATCH:
-            continue
-        compared = drift.compare(row["metrics"], [other["metrics"] for other in usual])
-        for reason in expectations.broken_rules(verdicts.sparkSession, "batches", [compared]):
-            said = ", ".join(f"{name} {value:.3g}" for name, value in compared.items() if value is not None)
-            raise UserError(f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reason}' broke: {said}")
+    new = [row for row in counts if row["batch_id"] not in known]  # of others more files came: they were judged before
+    most = max((row["rows_accepted"] for row in usual), default=0)
+    whole = [row for row in new if max(row["rows_accepted"], most) >= _WHOLE_BATCH]
+    compared = [drift.compare(row["metrics"], [other["metrics"] for other in usual]) for row in whole]
+    broken = expectations.broken_rules(verdicts.sparkSession, "batches", compared)
+    for row, facts, reasons in zip(whole, compared, broken, strict=True):
+        if reasons:
+            said = ", ".join(f"{name} {value:.3g}" for name, value in facts.items() if value is not None)
+            raise UserError(f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reasons[0]}' broke: {said}")
 
 
 @dataclass

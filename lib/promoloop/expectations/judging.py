@@ -12,12 +12,12 @@ from promoloop.expectations.rules import Rule
 
 
 def add_reasons(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
-    """Add `reasons` (array<string>, sorted, empty on a sound row): every rule the row breaks. Same rows."""
+    """Add `reasons` (array<string>, sorted, empty on a sound row): every rule the row breaks, beside those it has already. Same rows."""
     faults = [F.coalesce(F.expr(rule.broken), F.lit(False)) for rule in rules]
-    named = F.array(*(F.when(fault, F.lit(rule.reason)) for fault, rule in zip(faults, rules, strict=True)))
+    named = F.array_compact(F.array(*(F.when(fault, F.lit(rule.reason)) for fault, rule in zip(faults, rules, strict=True))))
     is_sound = ~reduce(Column.__or__, faults, F.lit(False))  # nearly every row is: it is spared the making and sorting of a list
-    nothing = F.array().cast("array<string>")
-    return rows.withColumn("reasons", F.when(is_sound, nothing).otherwise(F.sort_array(F.array_compact(named))))
+    known = F.col("reasons") if "reasons" in rows.columns else F.array().cast("array<string>")
+    return rows.withColumn("reasons", F.when(is_sound, known).otherwise(F.sort_array(F.concat(known, named))))
 
 
 def worst(reasons: Mapping[str, int], rules: Sequence[Rule]) -> str:

@@ -1,14 +1,14 @@
 """Pseudonyms: a keyed hash in place of every user id, so that no table of ours names a person.
 
-pseudonym = hex(HMAC-SHA-256(key, raw id)), 64 characters; after re-keying, the same of the pseudonym before under the newer secret. The
-hash runs in a vectorised function that carries the key in its closure: a native expression (nested sha2 calls) would print the padded
-key in every query plan, event log and UI page. Each Arrow batch is dictionary-encoded first, and the pseudonyms of the ids seen lately are
-remembered, so the hash runs for an id that is new, not for every row.
+pseudonym = hex(HMAC-SHA-256(key, raw id)), 64 characters; after re-keying, the same of the pseudonym before under the newer secret.
+Spark works it out itself, HMAC(key, text) = H((key ⊕ opad) ‖ H((key ⊕ ipad) ‖ text)) (RFC 2104, section 2), without moving rows to Python.
+The padded keys come as data, by a query of a frame of one row: as literals they would stand in every query plan, event log and UI page.
 """
 
+import hashlib
 import hmac
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException
@@ -19,12 +19,25 @@ from pyspark.sql.pandas.functions import arrow_udf
 
 from promoloop.privacy.keys import Key
 
-_REMEMBERED = 300_000  # some 60 MB of a Python worker
+_BLOCK = 64  # bytes of a block of SHA-256
+_INNER, _OUTER = 0x36, 0x5C
 
 
 def pseudonymise(raw: Column, key: Key) -> Column:
-    """The pseudonym of `raw` (a string column; null stays null), 64 hex characters."""
-    return _per_distinct(raw, lambda value: pseudonym_of(value, key), remembered=_REMEMBERED)
+    """The pseudonym of `raw` (null stays null), 64 hex characters. Needs an active session."""
+    made = raw.cast("string")
+    for link in key.links:
+        pads = _pads(link)
+        inner, outer = (pads.select(name).scalar() for name in ("inner", "outer"))
+        made = F.sha2(F.concat(outer, F.unhex(F.sha2(F.concat(inner, made.cast("binary")), 256))), 256)
+    return made
+
+
+def _pads(secret: bytes) -> DataFrame:
+    """One row: the secret with the inner pad and with the outer one. From Arrow, so that it is a local relation: no job asks for it."""
+    block = (secret if len(secret) <= _BLOCK else hashlib.sha256(secret).digest()).ljust(_BLOCK, b"\0")
+    padded = {name: [bytes(byte ^ pad for byte in block)] for name, pad in (("inner", _INNER), ("outer", _OUTER))}
+    return SparkSession.active().createDataFrame(pa.table(padded))
 
 
 def pseudonym_of(raw: str, key: Key) -> str:
@@ -67,24 +80,11 @@ def _wrap_in_json(record: Column, named: Collection[str], secret: bytes) -> Colu
     def changed(text: str) -> str:
         return field.sub(lambda found: f'"{found[1]}":"{hmac.digest(secret, found[2].encode(), "sha256").hex()}"', text)
 
-    return _per_distinct(record, changed)
-
-
-def _per_distinct(texts: Column, change: Callable[[str], str], remembered: int = 0) -> Column:
-    """`change` of each text; that of up to `remembered` texts seen lately is not worked out again."""
-
     @arrow_udf(T.StringType())  # type: ignore[call-overload,untyped-decorator]
-    def changed(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        known: dict[str, str] = {}
-        for values in batches:
-            encoded = values.dictionary_encode()
-            distinct = encoded.dictionary.to_pylist()
-            if len(known) + len(distinct) > remembered:
-                known = {}
-            known.update((text, change(text)) for text in distinct if text not in known)
-            yield pa.array(map(known.__getitem__, distinct), pa.string()).take(encoded.indices)
+    def in_each(records: pa.Array) -> pa.Array:
+        return pa.array([None if text is None else changed(text) for text in records.to_pylist()], pa.string())
 
-    column: Column = changed(texts.cast("string"))
+    column: Column = in_each(record)
     return column
 
 
