@@ -26,7 +26,10 @@ def settle(rows: DataFrame) -> DataFrame:
 
 
 def settle_many(rows: DataFrame) -> DataFrame:
-    """As `settle`, of rows that may be too many for memory, and are read a few times: on disk, where a collection of garbage sees none."""
+    """As `settle`, of rows that may be too many for memory, and are read a few times: on disk, where a collection of garbage sees none.
+
+    What nobody refers to is freed by the next full collection, or by the one Spark asks for every `spark.cleaner.periodicGC.interval`.
+    """
     return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
 
 

@@ -93,6 +93,8 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
         "spark.log.level": "ERROR",
         "spark.buffer.pageSize": "2m",  # else 64 MB for every sort and aggregate of every small task: hundreds of full collections
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # what is kept is read a few times: packing costs more than it saves
+        # takes that cleaning kept on disk are freed by then; the default, half an hour, is a backlog of many
+        "spark.cleaner.periodicGC.interval": "5min",
         # the same query is compiled once a session, not anew each time a hundred others came between (the default keeps 100 classes)
         "spark.sql.codegen.cache.maxEntries": "2000",
         "spark.driver.extraJavaOptions": " ".join([*java.options(is_stream), settings.spark.java_options]),

@@ -1,11 +1,12 @@
 """Who acts like a machine: rhythm, haste and rate, and what only looks like them."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from pyspark.sql import SparkSession
 
 from builders import rows
-from promoloop import events, tables
+from promoloop import events, expectations, tables
 from promoloop.settings import Settings
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -34,3 +35,22 @@ def test_regular_hasty_and_endless_viewers_are_bots_and_people_are_not(spark: Sp
 def test_the_lines_of_an_order_are_bought_at_one_moment_and_no_bot(spark: SparkSession, settings: Settings) -> None:
     assert found(spark, settings, [0.0] * 80, event_type="purchase", order_id="r1", quantity=1) == 0
     assert found(spark, settings, [0.0] * 80, event_type="purchase", quantity=1) == 0
+
+
+def test_a_bot_is_rejected_for_it_beside_all_other_reasons(spark: SparkSession, settings: Settings) -> None:
+    moments = [START + timedelta(seconds=30 * n) for n in range(80)]
+    views = [
+        {"row_number": n, "event_id": f"e{n}", "event_type": "view", "user_id": "u", "item_id": "i" if n else None, "occurred_at": moment}
+        for n, moment in enumerate(moments)
+    ]
+    person = {**views[5], "row_number": 80, "event_id": "e80", "user_id": "v"}
+    raw = rows(spark, tables.RAW_EVENTS, *({**view, "received_at": moments[-1], "price": Decimal(1)} for view in [*views, person]))
+    users = rows(spark, tables.USERS, {"user_id": "u"}, {"user_id": "v"})
+    items = rows(spark, tables.ITEMS, {"item_id": "i", "price": Decimal(1)})
+    rules = expectations.load_rules(spark, "events", events.judged_schema(tables.RAW_EVENTS.schema))
+    judged = events.judge(raw, users, items, rules, settings.events)
+    reasons = {row["event_id"]: row["reasons"] for row in judged.collect()}
+    assert len(reasons) == 81
+    assert reasons.pop("e80") == []
+    assert reasons.pop("e0") == ["item_id: missing", "user_id: a bot"]
+    assert set(map(tuple, reasons.values())) == {("user_id: a bot",)}

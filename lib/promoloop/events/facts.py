@@ -36,7 +36,7 @@ def add_identity(received: DataFrame) -> DataFrame:
 
     Same rows. Two records with one fingerprint say the same thing, whatever their event_id: the natural key. user_day stands for user and
     day in eight bytes, and is null where one of them is; of n of them two are one by chance with a probability of n² / 2⁶⁵. act stands for
-    the order of a purchase, as the lines of one are bought at one moment, and else for the event.
+    the order of a purchase (or its moment: the lines of an order are bought at one), and else for the event.
     """
     is_whose_and_when = F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull()
     order = F.coalesce("order_id", F.col("occurred_at").cast("string"))

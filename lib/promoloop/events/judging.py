@@ -38,8 +38,8 @@ def judge(
     `is_price_given`: whether the source has prices at all. Who is a bot shows in all that a user did on a day, so the rules that speak of
     it are asked of what is kept.
     """
-    last = [rule for rule in rules if _IS_BOT in rule.broken]
-    asked_last = [name for name in _FACTS.fieldNames() if any(name in rule.broken for rule in last)]
+    last = [rule for rule in rules if _IS_BOT in rule.broken.lower()]
+    asked_last = [name for name in _FACTS.fieldNames() if any(name in rule.broken.lower() for rule in last)]
     kept = frames.settle_many(
         add_facts(add_identity(received), users, items, settings)
         .withColumn("is_price_given", F.lit(is_price_given))

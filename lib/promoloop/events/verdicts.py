@@ -20,9 +20,10 @@ _WHOLE_BATCH = 1_000  # fewer events say little of a distribution
 
 
 def add_verdicts(judged: DataFrame, history_of: Callable[[list[date]], DataFrame], has_own_ids: bool = False) -> DataFrame:
-    """Add `verdict` (accepted, rejected or duplicate) to records with reasons (`judging.judge`). Same rows; `judged` is read several times.
+    """Add `verdict` (accepted, rejected or duplicate) to records with reasons (`judging.judge`). Same rows.
 
-    `history_of(days)`: events accepted before, of those days. `has_own_ids`: equal content under two ids is two events, else a repeat.
+    `judged` is read several times: days and repeats are found now. `history_of(days)`: events accepted before, of those days.
+    `has_own_ids`: equal content under two ids is two events, else a repeat.
     """
     days = [row["occurred_on"] for row in judged.where(F.size("reasons") == 0).select("occurred_on").distinct().collect()]
     history = history_of(sorted(days))

@@ -1,4 +1,4 @@
-"""Judge rows by rules: every row with all its reasons in one pass, and the gate over a batch's counts."""
+"""Judge rows by rules: every row with all its reasons, and the gate over a batch's counts."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce

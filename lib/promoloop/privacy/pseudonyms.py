@@ -7,10 +7,12 @@ The padded keys come as data, by a query of a frame of one row: as literals they
 
 import hashlib
 import hmac
+import os
 import re
 from collections.abc import Collection
 
 import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -25,19 +27,37 @@ _INNER, _OUTER = 0x36, 0x5C
 
 def pseudonymise(raw: Column, key: Key) -> Column:
     """The pseudonym of `raw` (null stays null), 64 hex characters. Needs an active session."""
+    return _hashed(raw, _pads(SparkSession.active(), key))
+
+
+def _hashed(raw: Column, pads: DataFrame) -> Column:
     made = raw.cast("string")
-    for link in key.links:
-        pads = _pads(link)
-        inner, outer = (pads.select(name).scalar() for name in ("inner", "outer"))
+    for names in zip(pads.columns[::2], pads.columns[1::2], strict=True):
+        inner, outer = (pads.select(name).scalar() for name in names)
         made = F.sha2(F.concat(outer, F.unhex(F.sha2(F.concat(inner, made.cast("binary")), 256))), 256)
     return made
 
 
-def _pads(secret: bytes) -> DataFrame:
-    """One row: the secret with the inner pad and with the outer one. From Arrow, so that it is a local relation: no job asks for it."""
-    block = (secret if len(secret) <= _BLOCK else hashlib.sha256(secret).digest()).ljust(_BLOCK, b"\0")
-    padded = {name: [bytes(byte ^ pad for byte in block)] for name, pad in (("inner", _INNER), ("outer", _OUTER))}
-    return SparkSession.active().createDataFrame(pa.table(padded))
+def _pads(spark: SparkSession, key: Key) -> DataFrame:
+    """One row: of each link of `key` the secret with the inner pad, and with the outer one.
+
+    Made from Arrow it is a local relation, so no job asks for it. But on its way to Java it may lie in a file for a moment: it travels
+    sealed, and the key to that, made for this once, is all a plan shows.
+    """
+    once = AESGCM.generate_key(256)
+    padded = [bytes(byte ^ pad for byte in _block(secret)) for secret in key.links for pad in (_INNER, _OUTER)]
+    sealed = pa.table({f"pad_{number}": [_sealed(once, pad)] for number, pad in enumerate(padded)})
+    return spark.createDataFrame(sealed).select(*(F.aes_decrypt(name, F.lit(once)).alias(name) for name in sealed.column_names))
+
+
+def _block(secret: bytes) -> bytes:
+    return (secret if len(secret) <= _BLOCK else hashlib.sha256(secret).digest()).ljust(_BLOCK, b"\0")
+
+
+def _sealed(key: bytes, text: bytes) -> bytes:
+    """As Spark's aes_decrypt opens it: nonce, cipher text, tag."""
+    nonce = os.urandom(12)
+    return nonce + AESGCM(key).encrypt(nonce, text, None)
 
 
 def pseudonym_of(raw: str, key: Key) -> str:
@@ -49,7 +69,8 @@ def pseudonym_of(raw: str, key: Key) -> str:
 
 def pseudonymise_all(rows: DataFrame, columns: Collection[str], key: Key) -> DataFrame:
     """`rows` with pseudonyms in place of the text of `columns`. Same rows."""
-    return rows.withColumns({name: pseudonymise(F.col(name), key) for name in columns})
+    pads = _pads(rows.sparkSession, key)
+    return rows.withColumns({name: _hashed(F.col(name), pads) for name in columns})
 
 
 def wrap(pseudonym: Column, secret: bytes) -> Column:
