@@ -107,4 +107,4 @@ def test_a_job_submitted_to_executors_writes_what_it_writes_here(
     known = {row.user_id for row in tables.read(spark, settings, tables.USERS).collect()}
     assert len(known) == 3
     assert events["e1"].user_id in known
-    assert all(re.fullmatch("[0-9a-f]{64}", user) for user in known)  # made by a Python function on the executors
+    assert all(re.fullmatch("[0-9a-f]{64}", user) for user in known)  # by the key that the driver alone has read
