@@ -46,9 +46,9 @@ def judge(
         .transform(expectations.add_reasons, [rule for rule in rules if rule not in last])
         .drop(*[name for name in _FACTS.fieldNames() if name not in asked_last])
     )
-    bots = frames.settle(bot_days(kept, settings).withColumn(_IS_BOT, F.lit(True)))
+    bots = frames.settle_few(bot_days(kept, settings).withColumn(_IS_BOT, F.lit(True)))
     return (
-        kept.join(F.broadcast(bots), "user_day", "left")
+        kept.join(bots, "user_day", "left")
         .withColumn(_IS_BOT, F.coalesce(_IS_BOT, F.lit(False)))
         .transform(expectations.add_reasons, last)
         .drop(*asked_last, "user_day", "act")

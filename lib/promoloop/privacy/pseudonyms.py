@@ -7,7 +7,6 @@ The padded keys come as data, by a query of a frame of one row: as literals they
 
 import hashlib
 import hmac
-import os
 import re
 from collections.abc import Collection
 
@@ -20,6 +19,7 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import arrow_udf
 
 from promoloop.privacy.keys import Key
+from promoloop.privacy.sealing import seal
 
 _BLOCK = 64  # bytes of a block of SHA-256
 _INNER, _OUTER = 0x36, 0x5C
@@ -46,18 +46,12 @@ def _pads(spark: SparkSession, key: Key) -> DataFrame:
     """
     once = AESGCM.generate_key(256)
     padded = [bytes(byte ^ pad for byte in _block(secret)) for secret in key.links for pad in (_INNER, _OUTER)]
-    sealed = pa.table({f"pad_{number}": [_sealed(once, pad)] for number, pad in enumerate(padded)})
+    sealed = pa.table({f"pad_{number}": [seal(AESGCM(once), pad)] for number, pad in enumerate(padded)})
     return spark.createDataFrame(sealed).select(*(F.aes_decrypt(name, F.lit(once)).alias(name) for name in sealed.column_names))
 
 
 def _block(secret: bytes) -> bytes:
     return (secret if len(secret) <= _BLOCK else hashlib.sha256(secret).digest()).ljust(_BLOCK, b"\0")
-
-
-def _sealed(key: bytes, text: bytes) -> bytes:
-    """As Spark's aes_decrypt opens it: nonce, cipher text, tag."""
-    nonce = os.urandom(12)
-    return nonce + AESGCM(key).encrypt(nonce, text, None)
 
 
 def pseudonym_of(raw: str, key: Key) -> str:
@@ -69,6 +63,8 @@ def pseudonym_of(raw: str, key: Key) -> str:
 
 def pseudonymise_all(rows: DataFrame, columns: Collection[str], key: Key) -> DataFrame:
     """`rows` with pseudonyms in place of the text of `columns`. Same rows."""
+    if not columns:
+        return rows
     pads = _pads(rows.sparkSession, key)
     return rows.withColumns({name: _hashed(F.col(name), pads) for name in columns})
 
@@ -80,10 +76,8 @@ def wrap(pseudonym: Column, secret: bytes) -> Column:
 
 def wrap_all(rows: DataFrame, named: Collection[str], secret: bytes) -> DataFrame:
     """`rows` with every pseudonym in columns `named`, and under those names in a JSON `record`, wrapped by `secret`. Same rows."""
-    wrapped = {name: wrap(F.col(name), secret) for name in named if name in rows.columns}
-    if "record" in rows.columns:
-        wrapped["record"] = _wrap_in_json(F.col("record"), named, secret)
-    return rows.withColumns(wrapped) if wrapped else rows
+    wrapped = pseudonymise_all(rows, [name for name in named if name in rows.columns], Key((secret,)))
+    return wrapped.withColumn("record", _wrap_in_json(F.col("record"), named, secret)) if "record" in rows.columns else wrapped
 
 
 def about(columns: Collection[str], pseudonyms: Collection[str]) -> str | None:

@@ -6,8 +6,6 @@ another one than that of the pseudonyms: who may join tables need not be able to
 good for 2^32 rows (NIST SP 800-38D, 8.3).
 """
 
-import os
-
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,8 +17,7 @@ from pyspark.sql.pandas.functions import arrow_udf
 from promoloop.errors import UserError
 from promoloop.privacy.keys import mark_of, purpose_key
 from promoloop.privacy.pseudonyms import wrap
-
-_NONCE_BYTES = 12
+from promoloop.privacy.sealing import NONCE_BYTES, seal
 
 
 def add_sealed(rows: DataFrame, secret: bytes) -> DataFrame:
@@ -87,13 +84,12 @@ def _cipher(key: bytes) -> AESGCM:
 
 
 def _seal(cipher: AESGCM, pseudonym: str, text: str) -> bytes:
-    nonce = os.urandom(_NONCE_BYTES)
-    return nonce + cipher.encrypt(nonce, text.encode(), pseudonym.encode())
+    return seal(cipher, text.encode(), pseudonym.encode())
 
 
 def _open(cipher: AESGCM, pseudonym: str, box: bytes) -> str:
     try:
-        return cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], pseudonym.encode()).decode()
+        return cipher.decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], pseudonym.encode()).decode()
     except InvalidTag:
         raise ValueError("a row of the vault does not open: another key, another user, or changed") from None
 
