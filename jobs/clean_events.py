@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promoloop import events, expectations, launch, sources, tables
+from promoloop.errors import UserError
 from promoloop.launch import Outcome
 from promoloop.settings import Settings
 
@@ -15,7 +16,9 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     raw = tables.read_stream(spark, settings, tables.RAW_EVENTS)
     mapping = sources.load_mapping(settings.source.name)
     given = mapping.given_columns("events")
-    before = tables.read_or_empty(spark, settings, tables.BATCHES).orderBy(F.desc("batch_id"), "take").limit(100).collect()
+    checkpoint = tables.checkpoint(settings, "clean")
+    if sources.is_new(spark, checkpoint) and _has_cleaned(spark, settings):  # Delta would pass over takes as if it had them
+        raise UserError(f"table batches knows of cleanings, {checkpoint} of none: bring paths.checkpoints back, or begin with empty tables")
     totals = events.Totals()
 
     def clean(received: DataFrame, take: int) -> None:
@@ -23,6 +26,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         known = tables.read_or_empty(spark, settings, tables.EVENTS)
         verdicts = events.add_verdicts(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids)
         counts = events.per_batch(verdicts, rules, take).collect()
+        before = tables.read_or_empty(spark, settings, tables.BATCHES)  # anew: the last take of this run may have been of the same batch
         events.gate(verdicts, counts, before, rules, settings.events.max_rejected_share)
         accepted = events.accepted(verdicts)
         if "session_id" not in given:
@@ -33,8 +37,14 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         tables.append_once(batches, settings, tables.BATCHES, "clean", take)
         totals.add(counts)
 
-    sources.take(raw, tables.checkpoint(settings, "clean"), clean).wait()
+    sources.take(raw, checkpoint, clean).wait()
     return Outcome(totals.received, totals.accepted, totals.rejected, {"rows_duplicate": totals.duplicate})
+
+
+def _has_cleaned(spark: SparkSession, settings: Settings) -> bool:
+    if not tables.exists(spark, settings, tables.BATCHES):
+        return False
+    return not tables.history(spark, settings, tables.BATCHES).where("job = 'clean_events' AND operation = 'WRITE'").isEmpty()
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         for table in filled_in:  # before the events that need them: whoever reads those finds these
             with one_writer:
                 tables.merge(sources.placeholders(raw, table.key[0], table.schema), settings, table, is_insert_only=True)
-        written["events"] += tables.append_once(raw, settings, tables.RAW_EVENTS, name, number)
+        with one_writer:
+            written["events"] += tables.append_once(raw, settings, tables.RAW_EVENTS, name, number)
 
     def keep_entities(arrived: DataFrame, files: sources.Files, name: str, number: int) -> None:
         table = _ENTITIES[files.entity]
@@ -65,8 +66,16 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         place = tables.checkpoint(settings, f"ingest/{name}")
         return sources.take(stream, place, lambda arrived, n: handle(arrived, files, name, n), settings.source.every_seconds or None)
 
-    named = [(files, f"{mapping.name}-{number}-{files.entity}") for number, files in enumerate(mapping.sets)]
-    sources.wait_for([keep(files, name) for files, name in named if sources.are_there(spark, files, folder)])
+    named = [(files, name) for files, name in mapping.streams() if sources.are_there(spark, files, folder)]
+    new = {name for _, name in named if sources.is_new(spark, tables.checkpoint(settings, f"ingest/{name}"))}
+    followed = {files.files for files, name in named if files.entity == "events" and name not in new}
+    for files, name in named:
+        if files.entity == "events" and name in new and files.files not in followed:  # two sets may read the same files
+            sources.refuse_taken(spark, files, folder, tables.read_or_empty(spark, settings, tables.RAW_EVENTS))
+    sources.wait_for([keep(files, name) for files, name in named])
+    for entity, table in _ENTITIES.items():
+        if entity not in {files.entity for files in mapping.sets}:
+            tables.create(spark, settings, table)  # nothing will come, and later jobs find nothing
     rejected = written.pop("rejected")
     return Outcome(rows_in=sum(written.values()) + rejected, rows_out=sum(written.values()), rows_rejected=rejected, figures={**written})
 

@@ -1,8 +1,10 @@
 import pytest
 from pyspark.sql import SparkSession
 
-from promoloop import expectations
-from promoloop.events import drift
+import builders
+from promoloop import expectations, tables
+from promoloop.errors import UserError
+from promoloop.events import drift, gate, judged_schema
 
 USUAL = {
     "events_per_day": 1000.0,
@@ -21,6 +23,18 @@ def reasons(spark: SparkSession, **changed: float) -> list[str]:
 def test_a_first_batch_has_nothing_to_be_compared_with(spark: SparkSession) -> None:
     assert set(drift.compare(USUAL, []).values()) == {None}
     assert expectations.broken_rules(spark, "batches", [drift.compare(USUAL, [])]) == [[]]
+
+
+def test_a_late_file_of_an_old_batch_is_not_compared_and_a_new_batch_is(spark: SparkSession) -> None:
+    """More batches came since than a new one is compared with."""
+    rules = expectations.load_rules(spark, "events", judged_schema(tables.RAW_EVENTS.schema))
+    stated = {"take": 0, "source": "shop", "rows_received": 1200, "rows_accepted": 1200, "metrics": USUAL}
+    before = builders.rows(spark, tables.BATCHES, *({**stated, "batch_id": f"day-{n:03d}"} for n in range(120)))
+    few = {**stated, "rows_received": 3, "rows_accepted": 3, "metrics": {**USUAL, "events_per_day": 3.0}}
+    late, new = builders.rows(spark, tables.BATCHES, {**few, "batch_id": "day-000"}, {**few, "batch_id": "day-120"}).collect()
+    gate(before, [late], before, rules, 0.5)
+    with pytest.raises(UserError, match="batch day-120: 3 events, rule 'volume: events a day far from usual' broke"):
+        gate(before, [late, new], before, rules, 0.5)
 
 
 def test_each_batch_is_told_its_own_reasons(spark: SparkSession) -> None:

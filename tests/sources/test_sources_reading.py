@@ -92,6 +92,62 @@ def test_parquet_keeps_its_columns(spark: SparkSession, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("form", "said", "day", "moment"),
+    [
+        ("dd/MM/yyyy", "05/12/2011", date(2011, 12, 5), datetime(2011, 12, 4, 23)),
+        ("dd-MM-yyyy", "05-12-2011", date(2011, 12, 5), datetime(2011, 12, 4, 23)),  # ends as an offset might
+        ("yyyy-MM-dd HH:mm:ssX", "2011-12-05 00:30:00+01", date(2011, 12, 5), datetime(2011, 12, 4, 23, 30)),
+        ("ISO", "2011-12-05T00:30:00+01:00", date(2011, 12, 5), datetime(2011, 12, 4, 23, 30)),
+        ("seconds", "1323041400", date(2011, 12, 5), datetime(2011, 12, 4, 23, 30)),
+    ],
+)
+def test_a_day_is_the_one_that_is_written_and_a_moment_is_of_the_zone(
+    form: str, said: str, day: date, moment: datetime, spark: SparkSession, tmp_path: Path
+) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.csv").write_text(f"ts,who\n{said},ann\n")
+    stated = mapping(tmp_path, fields=["ts", "who"], times=[form], columns={"occurred_at": "ts", "user_id": "who"})
+    assert raw(spark, stated, tmp_path).collect()[0]["occurred_at"] == moment
+    arrived = sources.arrivals(spark, stated.sets[0], str(tmp_path), is_stream=False)
+    users = stated.sets[0].model_copy(update={"entity": "users", "columns": {"joined_on": "ts", "user_id": "who"}})
+    assert sources.read_columns(arrived, users, tables.USERS.schema, AS_OF).collect()[0]["joined_on"] == day
+
+
+def test_a_delta_table_is_taken_append_by_append(spark: SparkSession, tmp_path: Path) -> None:
+    place, taken = str(tmp_path / "lake" / "visits"), []
+    files = mapping(tmp_path, files="lake/visits", format="delta").sets[0]
+
+    def take() -> None:
+        stream = sources.arrivals(spark, files, str(tmp_path))
+        read = lambda rows, _: taken.extend(sources.read_columns(rows, files, tables.RAW_EVENTS.schema, AS_OF).collect())  # noqa: E731
+        sources.take(stream, str(tmp_path / "checkpoint"), read).wait()
+
+    for first, many in ((0, 5), (5, 2)):
+        visits = spark.range(first, first + many, 1, 1).selectExpr(
+            "1767344400 + id AS ts", "concat('u', id) AS who", "'page' AS what", "1.5 AS eur"
+        )
+        visits.write.format("delta").mode("append").save(place)
+        take()
+    take()
+    assert sources.are_there(spark, files, str(tmp_path))
+    assert len({(row["source_file"], row["row_number"]) for row in taken}) == len(taken) == 7
+    assert {row["user_id"] for row in taken} == {f"u{n}" for n in range(7)}
+    assert {(row["batch_id"], row["event_type"], row["_rescued"]) for row in taken} == {("visits", "view", None)}
+    assert all(row["received_at"] is not None for row in taken)
+
+
+def test_a_set_is_known_wherever_it_stands(tmp_path: Path) -> None:
+    (events,) = mapping(tmp_path).sets
+    users, part = events.model_copy(update={"entity": "users"}), events.model_copy(update={"columns": {"user_id": "who"}})
+    few = [name for _, name in mapping(tmp_path).model_copy(update={"sets": [events, part]}).streams()]
+    more = {name: one for one, name in mapping(tmp_path).model_copy(update={"sets": [users, events, part]}).streams()}
+    assert len(set(few)) == 2
+    assert [more[name] for name in few] == [events, part]
+    other = events.model_copy(update={"only": "what = 'page'"})
+    assert mapping(tmp_path).model_copy(update={"sets": [other]}).streams()[0][1] not in more
+
+
 def test_check_tells_before_anything_is_written(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "1.csv").write_text("ts,who,what,eur\n2026/01/02 10:00,ann,page,1\nnever,bob,buy,2\n")

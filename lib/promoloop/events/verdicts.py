@@ -17,6 +17,7 @@ from promoloop.expectations import Rule
 
 REUSED = "event_id: used by another event"
 _WHOLE_BATCH = 1_000  # fewer events say little of a distribution
+_COMPARED = 100  # rows of batches that a new one is compared with
 
 
 def add_verdicts(judged: DataFrame, history_of: Callable[[list[date]], DataFrame], has_own_ids: bool = False) -> DataFrame:
@@ -103,19 +104,21 @@ def examples(verdicts: DataFrame, batch_id: str, reason: str) -> list[str]:
     return [str(row["example"])[:300] for row in found.orderBy("example").limit(3).collect()]
 
 
-def gate(verdicts: DataFrame, counts: Sequence[Row], before: Sequence[Row], rules: Sequence[Rule], max_share: float) -> None:
-    """Raise UserError for the first batch with too many rejected, naming rule, rows and three examples, or unlike those before it.
+def gate(verdicts: DataFrame, counts: Sequence[Row], before: DataFrame, rules: Sequence[Rule], max_share: float) -> None:
+    """Raise UserError for the first batch with too many rejected, naming rule, rows and three examples, or unlike the last ones before it.
 
-    `counts`: rows of batches now; `before`: those kept earlier, of whatever batch.
+    `counts`: rows of batches now; `before`: those kept earlier, of whatever batch. Of a batch kept before more files came, however late:
+    it was compared then, and is not again.
     """
     for row in sorted(counts, key=lambda row: str(row["batch_id"])):
         if expectations.is_too_many(row["rows_received"], row["rows_rejected"], row["reasons"], max_share, rules):
             reason = expectations.worst(row["reasons"], rules)
             shown = examples(verdicts, row["batch_id"], reason)
             raise expectations.stopped(f"batch {row['batch_id']}", row.asDict(), max_share, reason, shown)
-    usual = [row for row in before if row["metrics"]]
-    known = {row["batch_id"] for row in before}
-    new = [row for row in counts if row["batch_id"] not in known]  # of others more files came: they were judged before
+    named = before.where(F.col("batch_id").isin([row["batch_id"] for row in counts])).select("batch_id").distinct()
+    known = {row["batch_id"] for row in named.collect()}
+    usual = [row for row in before.orderBy(F.desc("batch_id"), "take").limit(_COMPARED).collect() if row["metrics"]]
+    new = [row for row in counts if row["batch_id"] not in known]
     most = max((row["rows_accepted"] for row in usual), default=0)
     whole = [row for row in new if max(row["rows_accepted"], most) >= _WHOLE_BATCH]
     compared = [drift.compare(row["metrics"], [other["metrics"] for other in usual]) for row in whole]

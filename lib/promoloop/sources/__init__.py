@@ -1,15 +1,15 @@
 """Outside logs as our raw columns, by mapping file (guide: docs/sources.md)."""
 
 from promoloop.sources.check import SetCheck, check
+from promoloop.sources.checkpoint import is_new
 from promoloop.sources.columns import read_columns, records_schema, redact
 from promoloop.sources.entities import add_is_key_reused, as_rejected, keep_current, placeholders
 from promoloop.sources.lease import lease
-from promoloop.sources.mapping import ENTITIES, Files, Mapping, list_mappings, load_mapping
-from promoloop.sources.reading import are_there, arrivals
+from promoloop.sources.mapping import Files, Mapping, list_mappings, load_mapping
+from promoloop.sources.reading import are_there, arrivals, refuse_taken
 from promoloop.sources.stream import Take, take, wait_for
 
 __all__ = [
-    "ENTITIES",
     "Files",
     "Mapping",
     "SetCheck",
@@ -19,6 +19,7 @@ __all__ = [
     "arrivals",
     "as_rejected",
     "check",
+    "is_new",
     "keep_current",
     "lease",
     "list_mappings",
@@ -27,6 +28,7 @@ __all__ = [
     "read_columns",
     "records_schema",
     "redact",
+    "refuse_taken",
     "take",
     "wait_for",
 ]

@@ -14,8 +14,6 @@ from promoloop.sources.columns import read_columns
 from promoloop.sources.mapping import Files, Mapping
 from promoloop.sources.reading import arrivals
 
-_PLACE = ("batch_id", "source_file", "row_number", "received_at", "_rescued")
-
 
 @dataclass(frozen=True)
 class SetCheck:

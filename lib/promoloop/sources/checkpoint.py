@@ -4,6 +4,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+
 
 def path_here(checkpoint: str) -> Path | None:
     """The folder of `checkpoint`; None where it is not on a file system of this machine."""
@@ -24,6 +27,18 @@ def plan_anew(checkpoint: str) -> None:
         return
     for name in (f".{planned}.crc", str(planned)):  # first the sum, without which a file is read, too
         (folder / "offsets" / name).unlink(missing_ok=True)
+
+
+def is_new(spark: SparkSession, checkpoint: str) -> bool:
+    """Whether no take was ever planned by `checkpoint`."""
+    folder = path_here(checkpoint)
+    if folder is not None:
+        return not _takes(folder / "offsets")
+    try:
+        spark.read.text(f"{checkpoint}/offsets")
+    except AnalysisException:  # no such folder
+        return True
+    return False
 
 
 def _takes(log: Path) -> set[int]:

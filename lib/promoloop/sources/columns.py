@@ -13,8 +13,11 @@ from promoloop.sources.reading import add_fields
 
 _MAIL = r"[\w.+-]+@[\w-]+\.[\w.]+"
 _PHONE = r"\+\d[\d ().-]{6,}\d|\b0\d{2,4}[ /-]\d{5,}\b"
+# a day such as 05-12-2011 ends like an offset and is none: digits need a time before them
+_OFFSET = r"(Z|UTC|GMT|(:\d\d|[T ]\d{4,6})([.,]\d+)?( ?[AP]M)? ?[+-]\d\d(:?\d\d)?)$"
 _NEW = "new"
 _UNREAD = "unread"
+_NUMBERS = ("seconds", "milliseconds")  # since 1970
 _FAILED = "failed"
 
 
@@ -90,7 +93,7 @@ def _convert(texts: DataFrame, name: str, kind: T.DataType, files: Files) -> Col
     if isinstance(kind, T.TimestampType):
         return _time(text, files)
     if isinstance(kind, T.DateType):
-        return F.coalesce(text.try_cast("date"), _time(text, files).cast("date"))
+        return _date(text, files)
     if isinstance(kind, T.IntegerType | T.LongType):  # 2.0 is a whole number, 2.5 is not
         number = text.try_cast("decimal(38,6)")
         return F.when(number == F.floor(number), number.try_cast(kind))
@@ -99,16 +102,30 @@ def _convert(texts: DataFrame, name: str, kind: T.DataType, files: Files) -> Col
     return text if isinstance(kind, T.StringType) else text.try_cast(kind)
 
 
+def _date(text: Column, files: Files) -> Column:
+    """The day as it is written (with an offset, and by a pattern: that of UTC); of a number, the day it was in the files' zone."""
+    readings = [text.try_cast("date")]
+    for form in files.times:
+        if form in _NUMBERS:
+            readings.append(F.from_utc_timestamp(_of_number(text, form), files.zone).cast("date"))
+        elif form != "ISO":
+            readings.append(F.try_to_timestamp(text, F.lit(form)).cast("date"))
+    return F.coalesce(*readings)
+
+
+def _of_number(text: Column, form: str) -> Column:
+    number = (text.try_cast("double") * 1000).try_cast("bigint") if form == "seconds" else text.try_cast("bigint")
+    return F.timestamp_millis(number)
+
+
 def _time(text: Column, files: Files) -> Column:
     readings = []
     for form in files.times:
-        if form == "seconds":
-            readings.append(F.timestamp_millis((text.try_cast("double") * 1000).try_cast("bigint")))
-        elif form == "milliseconds":
-            readings.append(F.timestamp_millis(text.try_cast("bigint")))
+        if form in _NUMBERS:
+            readings.append(_of_number(text, form))
         else:
             local = F.try_to_timestamp(text) if form == "ISO" else F.try_to_timestamp(text, F.lit(form))
-            has_offset = F.rlike(text, F.lit(r"(Z|UTC|[+-]\d\d:?\d\d)$"))
+            has_offset = F.rlike(text, F.lit(_OFFSET))
             readings.append(local if files.zone == "UTC" else F.when(has_offset, local).otherwise(F.to_utc_timestamp(local, files.zone)))
     return F.coalesce(*readings)
 

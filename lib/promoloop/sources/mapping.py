@@ -1,6 +1,8 @@
 """A mapping file: how one outside log becomes our raw columns. The guide for people is docs/sources.md."""
 
+import hashlib
 import tomllib
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -12,7 +14,6 @@ from promoloop.errors import UserError
 from promoloop.settings.section import Section
 
 Entity = Literal["events", "users", "items", "promotions", "past_offers"]
-ENTITIES: tuple[Entity, ...] = ("events", "users", "items", "promotions", "past_offers")
 
 
 class Files(Section):
@@ -56,12 +57,22 @@ class Mapping(Section):
     name: str
     title: str = Field(description="One line for people")
     package: str | None = Field(default=None, description="Python package that ships the data; paths start in its folder")
-    is_randomised: bool = Field(default=False, description="Whether its past offers were assigned at random, with propensities logged")
     sets: list[Files] = Field(min_length=1)
 
     def given_columns(self, entity: Entity) -> set[str]:
         """Our columns of `entity` that the source gives at all."""
         return {column for files in self.sets if files.entity == entity for column in files.columns}
+
+    def streams(self) -> list[tuple[Files, str]]:
+        """Every set, and the name under which is remembered what was taken of it: by what it takes, wherever it stands in the mapping."""
+        seen: Counter[str] = Counter()
+        named = []
+        for one in self.sets:
+            digest = hashlib.sha256(f"{one.files}\n{one.only or ''}".encode()).hexdigest()[:8]
+            name = f"{self.name}-{one.entity}-{digest}"
+            seen[name] += 1
+            named.append((one, name if seen[name] == 1 else f"{name}-{seen[name]}"))  # two sets may each give a part of an item
+        return named
 
     @property
     def has_own_ids(self) -> bool:

@@ -21,13 +21,11 @@ from pyspark.sql.streaming.readwriter import DataStreamReader
 from promoloop.errors import UserError
 from promoloop.sources.mapping import Files
 
-PLACE = ("batch_id", "source_file", "row_number", "received_at")
-
 
 def are_there(spark: SparkSession, files: Files, folder: str) -> bool:
     """Whether any file of the set is there. Raises UserError where there are none of events."""
     try:
-        spark.read.text(f"{folder}/{files.files}")
+        _listed(spark, files, folder)
     except AnalysisException:
         if files.entity == "events":
             raise UserError(f"no files of events: nothing matches {files.files!r} below {folder}") from None
@@ -40,7 +38,8 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
 
     A stream takes each file once; `max_files` bounds a micro-batch.
     """
-    glob = f"{folder}/{_as_glob(files.files)}" if files.files else folder
+    named = files.files if files.format == "delta" else _as_glob(files.files)
+    glob = f"{folder}/{named}" if files.files else folder
     reader: DataStreamReader = spark.readStream if is_stream else spark.read  # type: ignore[assignment]
     if is_stream and max_files is not None:
         reader = reader.option("maxFilesPerTrigger", max_files)
@@ -50,16 +49,34 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
         found = reader.schema(spark.read.parquet(glob).schema).parquet(glob)
     else:
         found = reader.format("delta").load(glob)
-    carried = [F.col(f"`{name}`") for name in found.columns]
-    if files.format == "delta":  # a Delta table is one file to us: its versions are what arrives
-        return found.select(*carried, F.lit(files.files).alias("source_file"), F.lit(None).cast("timestamp").alias("file_modified_at"))
-    place = F.struct("_metadata.file_path", "_metadata.file_block_start")
+    # streams of a Delta table have no _metadata; the moment of a take is kept by the checkpoint, so it stays in a replay
+    is_delta = files.format == "delta"
+    path = F.input_file_name() if is_delta else F.col("_metadata.file_path")
+    start = F.input_file_block_start() if is_delta else F.col("_metadata.file_block_start")
+    modified = F.current_timestamp() if is_delta else F.col("_metadata.file_modification_time")
     return found.select(
-        *carried,
-        _relative(F.col("_metadata.file_path"), folder).alias("source_file"),
-        F.col("_metadata.file_modification_time").alias("file_modified_at"),
-        _position(F.xxhash64(place), F.col("_metadata.file_block_start")).alias("row_number"),
+        *[F.col(f"`{name}`") for name in found.columns],
+        _relative(path, folder).alias("source_file"),
+        modified.alias("file_modified_at"),
+        _position(F.xxhash64(path, start), start).alias("row_number"),
     )
+
+
+def refuse_taken(spark: SparkSession, files: Files, folder: str, raw: DataFrame) -> None:
+    """Raise UserError where `raw` (rows of raw_events) holds records of files that this set would take: nothing remembers that it did."""
+    paths = _listed(spark, files, folder).inputFiles()
+    there = spark.createDataFrame([(path,) for path in paths], "path string").select(_relative(F.col("path"), folder).alias("source_file"))
+    taken = there.join(raw, "source_file", "left_semi").orderBy("source_file").first()
+    if taken is not None:
+        raise UserError(
+            f"events of {files.files!r} would be taken anew, but raw_events holds records of {taken['source_file']} already: "
+            "bring paths.checkpoints back, keep files and only of a set and the name of its mapping, and give new files a set of their own"
+        )
+
+
+def _listed(spark: SparkSession, files: Files, folder: str) -> DataFrame:
+    """The files of a set, to be listed and not to be read."""
+    return spark.read.format("delta" if files.format == "delta" else "text").load(f"{folder}/{files.files}")
 
 
 def _as_glob(pattern: str) -> str:

@@ -157,6 +157,11 @@ def _measured(table: Table) -> list[str]:
     return chosen or [column.name for column in table.columns if column.type == "string" and column.name not in _OF_PERSONS][:1]
 
 
+def create(spark: SparkSession, settings: Settings, table: Table) -> None:
+    """Create the table without rows where there is none."""
+    _begun(spark, settings, table)
+
+
 def append_once(rows: DataFrame, settings: Settings, table: Table, application: str, version: int) -> int:
     """Append `rows` unless `version` (or a later one) of `application` was appended before; return rows written."""
     writer = enforce(rows, table).write.format("delta").mode("append")
