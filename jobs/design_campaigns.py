@@ -37,7 +37,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     promotions_run = design.promotions_of(ground, front.numbered(chosen))
     designed = spark.createDataFrame([tuple(row[n] for n in promotions.columns) for row in promotions_run], tables.PROMOTIONS.schema)
     scored = scores.per_pair(learned, offers, replace(shop, promotions=designed), segments, as_of, settings.offers)
-    shares, scratch = settings.execution, f"{settings.paths.checkpoints}/design"
+    shares, scratch = settings.execution, allocation.blocks_folder(settings, is_design=True)
     is_left_out = arms.is_left_out(F.col("user_id"), run_id, shares.explore_share, shares.holdout_share)
     planned = settle(scored.where(~is_left_out))
     solved = design.solved(planned, lately, promotions_run, own, ground.money, shares.explore_reserve, scratch, settings.run.seed)

@@ -3,7 +3,7 @@
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from promoloop import launch, privacy, registry, tables
+from promoloop import allocation, launch, privacy, registry, tables
 from promoloop.errors import UserError
 from promoloop.execution import channels
 from promoloop.launch import Outcome
@@ -37,6 +37,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         erased += found
         tables.purge(spark, settings, table)  # also where none was found: a run before may have been killed here
         figures[f"left in {table.name}"] = tables.read(spark, settings, table).where(about).count()
+    allocation.clear(spark, settings)
     figures["left in channel files"] = channels.count_naming(spark, settings.paths.out, pseudonyms)
     figures["left in checkpoints"] = privacy.lines_naming(spark, tables.checkpoint(settings, ""), pseudonyms)
     figures["left in models"] = registry.count_naming(settings, pseudonyms)

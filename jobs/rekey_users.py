@@ -2,7 +2,7 @@
 
 from pyspark.sql import SparkSession
 
-from promoloop import events, launch, privacy, sources, tables
+from promoloop import allocation, events, launch, privacy, sources, tables
 from promoloop.execution import channels
 from promoloop.launch import Outcome
 from promoloop.settings import Settings
@@ -37,6 +37,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         rows += tables.rewrite_once(privacy.reseal(vault, newer, secret), settings, table, application)
     for table in (*rekeyed, *vaults):  # once all are: a run that was killed would vacuum again what it had before
         tables.vacuum(spark, settings, table)
+    allocation.clear(spark, settings)
     if tables.exists(spark, settings, tables.OFFERS):
         ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))
         for run_id in channels.runs(ledger):

@@ -101,8 +101,9 @@ def test_a_score_that_is_no_number_is_named(spark: SparkSession, settings: Setti
 def test_a_floor_no_plan_can_meet_is_named(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
     settings = settings_with('allocation.limits=[{by="promotion", which="p0", measure="offers", at_least=40}]')
     shop(spark, settings)
-    with pytest.raises(UserError, match=r"floor:promotion:p0:offers by 17 \(to 23 from 40\)"):
-        allocate_promotions.run(spark, settings)
+    for _ in range(2):  # the second time by what is remembered of the first
+        with pytest.raises(UserError, match=r"floor:promotion:p0:offers by 17 \(to 23 from 40\)"):
+            allocate_promotions.run(spark, settings)
 
 
 def test_a_card_adds_up_to_what_the_plan_says(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:

@@ -14,7 +14,9 @@ from pyspark.sql import functions as F
 
 import scanning
 from builders import rows
-from promoloop import privacy, registry, tables
+from promoloop import allocation, privacy, registry, sources, tables
+from promoloop.allocation import BlockScan
+from promoloop.allocation.packing import Layout
 from promoloop.errors import UserError
 from promoloop.execution import channels
 from promoloop.settings import Settings
@@ -89,6 +91,12 @@ def test_every_record_gets_one_verdict(spark: SparkSession, settings_with: Calla
     ingest.run(spark, settings)
     clean.run(spark, settings)
     assert hashes(spark, settings) == before
+    forgotten = settings.model_copy(update={"paths": settings.paths.model_copy(update={"checkpoints": f"{settings.paths.out}/elsewhere"})})
+    with pytest.raises(UserError, match=r"raw_events holds records of events/2026-01-01_2026-01-11/part-0\.json\.gz already: bring"):
+        ingest.run(spark, forgotten)
+    with pytest.raises(UserError, match=r"elsewhere/clean of none: bring paths\.checkpoints back"):
+        clean.run(spark, forgotten)
+    assert hashes(spark, settings) == before
 
 
 def test_entities_are_current_and_bad_ones_quarantined(spark: SparkSession, settings: Settings) -> None:
@@ -158,15 +166,23 @@ def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(
     landing = Path(settings.paths.landing)
     shop_files.write_shop(landing)
     shop_files.write(
-        landing, "events", {"event_id": "e1"}, {"event_id": "new", "user": "u4"}, {"event_id": "bad", "user": "u4", "item": None}
+        landing,
+        "events",
+        {"event_id": "e1"},
+        {"event_id": "new", "user": "u4", "session": None},
+        {"event_id": "bad", "user": "u4", "item": None},
     )
+    given = sources.Mapping.given_columns  # as if the source had no sessions
+    monkeypatch.setattr(sources.Mapping, "given_columns", lambda mapping, entity: given(mapping, entity) - {"session_id"})
     ingest.run(spark, settings)
     clean.run(spark, settings)
     shop_files.write(landing, "users", {"user": "u4"}, batch="2026-01-11_2026-01-12")
     ingest.run(spark, settings)
     for _ in range(2):  # the second time there is nothing to release
         requeue.run(spark, settings)
-        assert {row["event_id"] for row in tables.read(spark, settings, tables.EVENTS).collect()} == {"e1", "new"}
+        sessions = {row["event_id"]: row["session_id"] for row in tables.read(spark, settings, tables.EVENTS).collect()}
+        assert sessions == {"e1": "s1", "new": sessions["new"]}
+        assert sessions["new"].startswith("gap-")
         assert [row["reasons"] for row in tables.read(spark, settings, tables.EVENTS_REJECTED).collect()] == [["item_id: missing"]]
         totals = (
             tables.read(spark, settings, tables.BATCHES).agg(F.sum("rows_received"), F.sum("rows_accepted"), F.sum("rows_rejected")).first()
@@ -184,6 +200,11 @@ def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(
     ledger = [{"offer_id": "o8", "user_id": pseudonym, **sent}, {"offer_id": "o9", "user_id": "somebody", **sent}]
     tables.merge(rows(spark, tables.OFFERS, *ledger), settings, tables.OFFERS)
     channels.write(tables.read(spark, settings, tables.OFFERS), tables.read(spark, settings, tables.PROMOTIONS), settings.paths.out, "r")
+    planned = spark.createDataFrame(
+        [(pseudonym, "P1", 1.0, 0.5, 0, 1)], "user_id string, promotion_id string, value double, cost double, cell int, most int"
+    )
+    BlockScan.write(planned, Layout.of(("P1",), 1, 10), allocation.blocks_folder(settings))
+    assert scanning.found([Path(settings.paths.checkpoints)], pseudonym)
     day = settings.run.model_copy(update={"as_of": date(2026, 1, 1)})  # before the first event of u4
     registry.log_document(settings.model_copy(update={"run": day}), "earlier", {"a": 1}, {}, {})
     registry.log_document(settings, "later", {"a": 1}, {}, {})

@@ -6,7 +6,7 @@ maximise sum v[u,p] x[u,p]  subject to  sum_p x[u,p] <= m,  sum a[k,u,p] x[u,p] 
 from promoloop.allocation.blocks import BlockScan
 from promoloop.allocation.cadence import applied, days_looked_back, most_of, recent, recent_of, windows
 from promoloop.allocation.effort import Effort
-from promoloop.allocation.planning import Plan, plan
+from promoloop.allocation.planning import Plan, blocks_folder, clear, plan
 from promoloop.allocation.scheme import Certificate, Solution, solve
 
 __all__ = [
@@ -16,6 +16,8 @@ __all__ = [
     "Plan",
     "Solution",
     "applied",
+    "blocks_folder",
+    "clear",
     "days_looked_back",
     "most_of",
     "plan",

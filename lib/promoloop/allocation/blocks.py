@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -45,6 +46,16 @@ class BlockScan:
         packed = packing.pack(values.join(F.broadcast(numbers), "promotion_id"), layout)
         options = {"compression": "none", "parquet.enable.dictionary": "false"}
         packed.write.mode("overwrite").options(**options).parquet(scratch)
+
+    @staticmethod
+    def erase(spark: SparkSession, scratch: str) -> bool:
+        """Put no blocks in place of those under the folder `scratch`; return whether there were any."""
+        try:
+            spark.read.schema(packing.SCHEMA).parquet(scratch)
+        except AnalysisException:  # no such folder
+            return False
+        spark.createDataFrame([], packing.SCHEMA).write.mode("overwrite").parquet(scratch)
+        return True
 
     @classmethod
     def opened(cls, spark: SparkSession, layout: Layout, scratch: str) -> "BlockScan":

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promoloop.allocation.blocks import BlockScan
@@ -46,16 +46,31 @@ def plan(scores: DataFrame, promotions: DataFrame, lately: DataFrame | None, set
     run_id, own, shares = settings.run.run_id, settings.allocation, settings.execution
     is_left_out = arms.is_left_out(F.col("user_id"), run_id, shares.explore_share, shares.holdout_share)
     values = applied(scores.transform(valued, own).where(~is_left_out), promotions, lately, own)
-    scratch = f"{settings.paths.checkpoints}/allocation"
-    memory = Memory(scores.sparkSession, f"{scratch}/progress", _key(settings, inputs))
+    memory = Memory(scores.sparkSession, _progress(settings), _key(settings, inputs))
     known = [row.asDict() for row in promotions.collect()]
-    found = planned(values, known, own, shares.explore_reserve, settings.run.seed, f"{scratch}/blocks", memory)
+    found = planned(values, known, own, shares.explore_reserve, settings.run.seed, blocks_folder(settings), memory)
     if found is None:
         raise UserError(f"no offer scores of {settings.run.as_of} to plan with: nobody may get any promotion")
     rows = found.scan.plan(found.problem, found.solution.decision).transform(add_reasons)
     rows = rows.withColumns({"run_id": F.lit(run_id), "as_of_on": F.lit(settings.run.as_of)})
     resources = describe(found.problem, found.solution.certificate, run_id, kinds_used(own))
     return Plan(rows, resources, found.solution.certificate, found.scan.users)
+
+
+def blocks_folder(settings: Settings, is_design: bool = False) -> str:
+    """Where the blocks of the newest plan lie, or of the newest design."""
+    return f"{settings.paths.checkpoints}/{'design' if is_design else 'allocation/blocks'}"
+
+
+def _progress(settings: Settings) -> str:
+    return f"{settings.paths.checkpoints}/allocation/progress"
+
+
+def clear(spark: SparkSession, settings: Settings) -> None:
+    """Empty the folders of blocks: they name everybody planned for. A solve that was killed begins anew."""
+    if BlockScan.erase(spark, blocks_folder(settings)):
+        Memory(spark, _progress(settings), "").forget()
+    BlockScan.erase(spark, blocks_folder(settings, is_design=True))
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ class Progress:
     seconds: float
     is_done: bool = False
     crowd: int = 0  # undecided users whom the last pass did not send
+    missing: tuple[str, ...] = ()  # what no plan could do without, by the last pass
 
 
 class Remembers(Protocol):
@@ -99,7 +100,7 @@ def solve(
         before = Progress([prices], np.inf, None, [], 0, 0.0)
     candidates, bound, best, proven = before.candidates, before.bound, before.best, list(before.proven)
     passes, seconds, is_done = before.count_passes, before.seconds, before.is_done
-    crowd, missing = before.crowd, []
+    crowd, missing = before.crowd, before.missing
     share = min(1.0, _CROWDED * effort.band_users / max(scan.users, 1))
     while passes < effort.max_passes and not is_done:
         started = clock()
@@ -123,12 +124,12 @@ def solve(
             is_fractional = mixture.slack.max(initial=0.0) <= 1e-9 and bound - mixture.objective <= _SETTLED * proven[-1]
             is_done = proven[-1] <= effort.gap * unit or has_stalled or is_fractional
         is_done = is_done or (crowd > 0 and (best is None or proven[-1] > _TIED * unit))
-        missing = shortfalls(mixture.slack, problem)
+        missing = tuple(shortfalls(mixture.slack, problem))
         if not is_done and passes < effort.max_passes:
             feasible = [mixture.prices] if mixture.slack.max(initial=0.0) <= 1e-9 else []
             candidates = [*feasible, _shifted(standing, answer, problem, prices, ceiling, scale)]
         if memory is not None:
-            memory.save(Progress(candidates, bound, best, proven, passes, seconds, is_done, crowd))
+            memory.save(Progress(candidates, bound, best, proven, passes, seconds, is_done, crowd, missing))
     if crowd:
         started = clock()
         more = ties.broken(scan, problem, effort, standing, ties.Broken(best, bound, passes), share)
