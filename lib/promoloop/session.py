@@ -14,11 +14,12 @@ from promoloop import java
 from promoloop.settings import Settings
 
 _CHECKPOINTS = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+_ZONE = "spark.sql.session.timeZone"
 _Options = dict[str, bool | float | int | str | None]
 _EVERYWHERE: _Options = {  # where a session is made by us, here or in spark-submit
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    "spark.sql.session.timeZone": "UTC",
+    _ZONE: "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # every call that builds an expression would tell Java its line of Python: three quarters of the call, for the text of an error
     "spark.python.sql.dataFrameDebugging.enabled": "false",
@@ -32,11 +33,13 @@ _EVERYWHERE: _Options = {  # where a session is made by us, here or in spark-sub
 def opened(settings: Settings, is_stream: bool = False) -> Iterator[SparkSession]:
     """Yield the active session, that of spark-submit, or a new local one; stop it at the end only if it was made here.
 
-    `is_stream`: a new local one is to answer soon, rather than to be fast at much data.
+    `is_stream`: a new local one is to answer soon, rather than to be fast at much data. Days are those of UTC, also in a session that is
+    there already, until the end.
     """
     active = SparkSession.getActiveSession()
     if active is not None:
-        yield active
+        with options(active, {_ZONE: "UTC"}):
+            yield active
         return
     spark = _submitted() if "PYSPARK_GATEWAY_PORT" in os.environ else _local(settings, is_stream)
     try:

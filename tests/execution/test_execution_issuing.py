@@ -40,8 +40,9 @@ def test_explorers_draw_each_choice_with_the_logged_propensity(spark: SparkSessi
 
 def test_the_reserve_holds_and_the_propensity_knows_it(spark: SparkSession, scores: DataFrame) -> None:
     """Reserve 0.1 of the capacity leaves a ninth of what the plan had: 20 offers of p1, 100.00 for p2, 110.00 in all."""
-    limits = _resources(spark, budget=990.0, budget_p2=900.0, inventory_p1=180.0)
-    explored = exploring.draw(scores, limits, RUN, 0.5, 0.1).cache()
+    limits = _resources(spark, budget=990.0, budget_tea_p2=900.0, inventory_tea_p1=180.0)
+    named = scores.withColumn("promotion_id", F.concat(F.lit("tea:"), "promotion_id"))
+    explored = exploring.draw(named, limits, RUN, 0.5, 0.1).withColumn("promotion_id", F.substr("promotion_id", F.lit(5))).cache()
     given = explored.groupBy("promotion_id").agg(F.count("*").alias("n"), F.sum("expected_cost").alias("c"))
     used = {row.promotion_id: row for row in given.collect()}
     assert 15 < used["p1"].n <= 20

@@ -26,7 +26,7 @@ def without_spark(settings: Settings) -> Lookup | None:
         rows: list[dict[str, Any]] = DeltaTable(str(path)).to_pyarrow_table(filters=wanted).to_pylist(maps_as_pydicts="strict")
         return rows
 
-    return None if tables.path_of(settings, tables.OFFER_SCORES) is None else found
+    return None if None in (tables.path_of(settings, table) for table in (tables.OFFER_SCORES, tables.KEY_RING)) else found
 
 
 def by_spark(spark: SparkSession, settings: Settings) -> Lookup:

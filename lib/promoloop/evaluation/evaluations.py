@@ -23,7 +23,7 @@ def per_metric(
     """One row per run, metric, scope and method.
 
     `offers` are closed ones; `segments` user_profiles and `scores` offer_scores of any days; `truth_offers` what the embedded shop
-    knows, None elsewhere; `explore_share` the share of users that explored.
+    knows, None elsewhere; `explore_share` the share of users that explored in runs that do not tell.
     """
     decided = subjects.per_decision(offers, shop, segments, settings.baseline_days).transform(ranking.add_top)
     known = subjects.add_adjustments(settle(decided))
@@ -36,7 +36,7 @@ def per_metric(
     direct = _collected(measured.unionByName(counted))
     rows = direct.unionByName(ranking.ratios(direct)).unionByName(ranking.qini(direct))
     rows = rows.unionByName(observed.associations(others, shop.log, shop.users))
-    if explore_share > 0:
+    if not offers.where("arm = 'explore'").isEmpty():
         rows = rows.unionByName(_policies(known, offers, scores, explore_share, settings.min_effective_users))
     if truth_offers is not None:
         sent = planned.where("is_sent").withColumn("as_of_on", F.to_date("issued_at"))
@@ -57,7 +57,18 @@ def _policies(known: DataFrame, offers: DataFrame, scores: DataFrame, share: flo
     explorers = known.where("arm_group = 'explore'").drop("promotion_id", "propensity").join(logged, "offer_id")
     runs = offers.select("run_id", F.to_date("issued_at").alias("as_of_on")).distinct()
     scored = scores.join(F.broadcast(runs), "as_of_on").select("run_id", "user_id", "promotion_id", "expected_profit")
-    return policies.of_explorers(explorers, scored, share, min_effective)
+    shared = explorers.join(F.broadcast(_explored(offers)), "run_id").fillna(share, ["explore_share"])
+    return policies.of_explorers(shared, scored, min_effective)
+
+
+def _explored(offers: DataFrame) -> DataFrame:
+    """run_id, explore_share: what propensities of treated and withheld leave of one (`issuing.assign`); null where either arm is empty.
+
+    By the ledger, as the setting may have been another one when the run was issued.
+    """
+    planned = [F.avg(F.when(F.col("arm") == arm, F.col("propensity"))) for arm in ("treatment", "control")]
+    share = F.round(1 - planned[0] - planned[1], 12)
+    return offers.groupBy("run_id").agg(share.alias("explore_share"))
 
 
 def closed_on(offers: DataFrame, events: DataFrame, settings: EvaluationSettings) -> tuple[DataFrame, date | None]:

@@ -54,12 +54,12 @@ def value(rows: DataFrame, by: Sequence[str], min_effective: int) -> DataFrame:
     )
 
 
-def of_explorers(explorers: DataFrame, scores: DataFrame, share: float, min_effective: int) -> DataFrame:
+def of_explorers(explorers: DataFrame, scores: DataFrame, min_effective: int) -> DataFrame:
     """Evaluation rows `policy_profit_per_user`: profit of giving everyone nothing, or their best promotion by expected profit.
 
-    `explorers` are the explored decisions as logged (promotion_id null: none) with profit, propensity and expected_profit_held;
-    `scores` the offer scores of their runs (run_id, user_id, promotion_id, expected_profit); `share` of users that explored. The best
-    is not held to any budget: it is what the scores would do where money is no object.
+    `explorers` are the explored decisions as logged (promotion_id null: none) with profit, propensity, expected_profit_held and the
+    explore_share of their run; `scores` the offer scores of their runs (run_id, user_id, promotion_id, expected_profit). The best is
+    not held to any budget: it is what the scores would do where money is no object.
     """
     best = F.max_by("promotion_id", F.struct("expected_profit", "promotion_id"))
     top = scores.where("expected_profit > 0").groupBy("run_id", "user_id").agg(
@@ -80,7 +80,7 @@ def of_explorers(explorers: DataFrame, scores: DataFrame, share: float, min_effe
     rows = known.select(
         "run_id",
         F.col("profit").alias("y"),
-        (F.col("propensity") / share).alias("q"),
+        (F.col("propensity") / F.col("explore_share")).alias("q"),
         (held + F.coalesce("_own_profit", F.lit(0.0))).alias("expected"),
         F.explode(policies).alias("_p"),
     ).select("run_id", "y", "q", "expected", "_p.*")

@@ -80,7 +80,7 @@ def _first_breach(steps: DataFrame, limits: DataFrame, kind: str, amount: str) -
     """Per promotion: the first step whose running `amount` exceeds the limit `kind`:PROMOTION; promotions that keep to it are left out."""
     running: Column = F.sum(amount).over(Window.partitionBy("promotion_id").orderBy("_step"))
     limited = limits.where(F.col("resource").startswith(f"{kind}:"))
-    mine = limited.select(F.substring_index("resource", ":", -1).alias("promotion_id"), F.col("_limit").alias("_own"))
+    mine = limited.select(F.expr(f"substring(resource, {len(kind) + 2})").alias("promotion_id"), F.col("_limit").alias("_own"))
     return (
         steps.withColumn("_running", running)
         .join(F.broadcast(mine), "promotion_id")
