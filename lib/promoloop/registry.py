@@ -173,10 +173,9 @@ def _log(settings: Settings, name: str, save: Any, figures: Figures, params: Par
     version = _version_with(client, registered, fingerprint)
     if version is None:
         run = client.create_run(_experiment(client, settings, name), run_name=f"{name} {settings.run.run_id}")
-        for key, value in params.items():
-            client.log_param(run.info.run_id, key, value)
-        for key, value in measured.items():
-            client.log_metric(run.info.run_id, key, value)
+        entities, now = _mlflow().entities, run.info.start_time
+        metrics = [entities.Metric(key, value, now, 0) for key, value in measured.items()]
+        client.log_batch(run.info.run_id, metrics, [entities.Param(key, str(value)) for key, value in params.items()])
         client.log_dict(run.info.run_id, {**card, **about}, _CARD)
         with tempfile.TemporaryDirectory() as folder:
             save(Path(folder) / "model")

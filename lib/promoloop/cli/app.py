@@ -4,6 +4,7 @@ A command imports what it alone needs when it runs: a question about one user is
 """
 
 import json
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -269,16 +270,15 @@ def conclude(console: Console, spark: SparkSession, settings: Settings) -> None:
 def load_for(source_name: str, config: Sequence[str] | None, assignments: Sequence[str] | None) -> Settings:
     """Settings of a run on `source_name`: its own overlay in conf/, if there is one, comes before those asked for.
 
-    Where no overlay says where things lie, each source has places of its own under build/. Raises UserError naming a source that has no
-    mapping.
+    Each source has places of its own under build/, unless an overlay says otherwise. Raises UserError naming a source that has no mapping.
     """
     if source_name == "shop":
         return load(config or [], assignments or [])
     name = sources.load_mapping(source_name).name
     overlays = [name] if (home.folder("conf") / f"{name}.toml").is_file() else []
-    places = {f"paths.{place}": f"build/{name}/{place}" for place in ("tables", "vault", "landing", "checkpoints", "models")}
-    own = {"source.name": source_name} | ({} if overlays or config else {**places, "paths.out": f"build/{name}"})
-    return load([*overlays, *(config or [])], [*(f"{key}={json.dumps(value)}" for key, value in own.items()), *(assignments or [])])
+    places = [f"paths.{place}={json.dumps(f'build/{name}/{place}')}" for place in ("tables", "vault", "landing", "checkpoints", "models")]
+    below = [*places, f"paths.out={json.dumps(f'build/{name}')}"]
+    return load([*overlays, *(config or [])], [f"source.name={json.dumps(source_name)}", *(assignments or [])], below)
 
 
 @contextmanager
@@ -311,7 +311,18 @@ def main() -> None:
     except StepError as error:
         _end(str(error), 1)
     except StepInterruptedError as step:
-        _end(f"stopped at {step}; go on with: promoloop run --from {step}", 130)
+        _end(f"stopped at {step}; go on with: {_going_on(sys.argv[1:], step)}", 130)
+
+
+def _going_on(arguments: Sequence[str], step: StepInterruptedError) -> str:
+    """The command that goes on where one of these arguments was stopped: the same, from that step if it had several."""
+    kept = list(arguments)
+    if step.is_one_of_several:
+        for place, said in enumerate(arguments):
+            if said == "--from" or said.startswith("--from="):
+                del kept[place : place + (2 if said == "--from" else 1)]
+        kept += ["--from", str(step)]
+    return shlex.join(["promoloop", *kept])
 
 
 def _end(message: str, code: int) -> None:

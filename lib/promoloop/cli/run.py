@@ -19,7 +19,11 @@ class StepError(Exception):
 
 
 class StepInterruptedError(Exception):
-    """Somebody stopped the run during the step whose label this is."""
+    """Somebody stopped the run during the step whose label this is, one of several or alone."""
+
+    def __init__(self, label: str, is_one_of_several: bool) -> None:
+        super().__init__(label)
+        self.is_one_of_several = is_one_of_several
 
 
 def logs_folder(settings: Settings) -> Path:
@@ -46,7 +50,7 @@ def run_steps(spark: SparkSession, settings: Settings, steps: Sequence[Step], wa
             raise StepError(_describe(settings, step, error)) from error
         except KeyboardInterrupt:
             watcher.failed(step)
-            raise StepInterruptedError(step.label) from None
+            raise StepInterruptedError(step.label, len(steps) > 1) from None
         seconds = time.perf_counter() - began
         watcher.finished(step, outcome, seconds)
         journal.put(settings.paths.out_folder, step, outcome, seconds)

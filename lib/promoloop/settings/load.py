@@ -12,14 +12,16 @@ from promoloop.errors import UserError
 from promoloop.settings.model import Settings
 
 
-def load(overlays: Sequence[str] = (), assignments: Iterable[str] = ()) -> Settings:
+def load(overlays: Sequence[str] = (), assignments: Iterable[str] = (), below: Iterable[str] = ()) -> Settings:
     """Return the settings of base, `overlays` and `assignments`.
 
     An overlay is a path to a TOML file or the name of one in `conf/` (`local`, `ci`, ...). An assignment is
-    `section.key=value`, the value read as TOML where it parses and as text otherwise.
+    `section.key=value`, the value read as TOML where it parses and as text otherwise. `below`: assignments that overlays win over.
     Raises UserError naming the file or the key.
     """
     merged = _parse("conf/base.toml", (home.folder("conf") / "base.toml").read_text())
+    for assignment in below:
+        merged = _merge(merged, _parse_assignment(assignment))
     for overlay in overlays:
         merged = _merge(merged, _read_overlay(overlay))
     for assignment in assignments:
