@@ -8,7 +8,7 @@ READY := .venv/.ready
 # tests at once, in one Spark
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-fast check format lock zip wheel docs bench clean
+.PHONY: help setup demo test test-fast check format lock zip wheel docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'

@@ -32,6 +32,19 @@ def test_only_a_stream_does_without_the_second_compiler() -> None:
     assert "-XX:TieredStopAtLevel=1" not in java.options(is_stream=False)
 
 
+def test_jars_of_another_version_are_not_taken_and_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(java, "jars_folder", lambda: tmp_path)
+    version = java.DELTA_PACKAGE.rpartition(":")[2]
+    for name in ("delta-spark_4.1_2.13-0.1.jar", "delta-storage-0.1.jar", f"delta-spark_4.1_2.13-{version}.jar"):
+        (tmp_path / name).touch()
+    assert java.jars() == []
+    (tmp_path / f"delta-storage-{version}.jar").touch()
+    java.archive().touch()
+    assert java.fetch_jars() == java.jars()
+    assert {file.name for file in tmp_path.iterdir()} == {*(jar.name for jar in java.jars()), "classes.jsa"}
+    assert len(java.jars()) == 2
+
+
 def opened(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """A session of its own, opened in `folder`."""
     return subprocess.run(

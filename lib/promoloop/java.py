@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from promoloop import home
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
-_JARS = ("delta-spark_4.1_2.13", "delta-storage")
+_JARS = tuple(f"{name}-{DELTA_PACKAGE.rpartition(':')[2]}.jar" for name in ("delta-spark_4.1_2.13", "delta-storage"))
 _LOCAL = (
     "-XX:+UseParallelGC",  # the collector of least work: all that runs is a tenth faster than by G1, on two cores
     "-XX:MetaspaceSize=512m",  # it grows to that of a loop in steps, and each would begin with a full collection
@@ -42,8 +42,9 @@ def jars_folder() -> Path:
 
 
 def jars() -> list[Path]:
-    """The Delta jars that are kept."""
-    return sorted(jars_folder().glob("*.jar"))
+    """The Delta jars of the version we ask for; none unless both are kept."""
+    wanted = [jars_folder() / jar for jar in _JARS]
+    return wanted if all(jar.is_file() for jar in wanted) else []
 
 
 def archive() -> Path:
@@ -61,10 +62,16 @@ def options(is_stream: bool) -> list[str]:
 
 
 def fetch_jars() -> list[Path]:
-    """Resolve the Delta jars once by their coordinates (Ivy, through Spark) and keep them in `jars_folder()`."""
-    kept = jars_folder()
-    if all(list(kept.glob(f"{name}-*.jar")) for name in _JARS):
-        return jars()
+    """Keep the Delta jars of the version we ask for in `jars_folder()`, and no others."""
+    if not jars():
+        _resolve()
+    for jar in set(jars_folder().glob("*.jar")) - set(jars()):
+        jar.unlink()
+    return jars()
+
+
+def _resolve() -> None:
+    """Resolve the Delta jars by their coordinates (Ivy, through Spark)."""
     with tempfile.TemporaryDirectory() as ivy:
         spark = (
             SparkSession.builder.master("local[1]")
@@ -76,13 +83,11 @@ def fetch_jars() -> list[Path]:
             .getOrCreate()
         )
         spark.stop()
-        kept.mkdir(parents=True, exist_ok=True)
-        needed = [jar for name in _JARS for jar in Path(ivy, "jars").glob(f"io.delta_{name}-*.jar")]
-        for jar in needed:  # the kernel jars that come along serve catalogs alone
-            partial = kept / f"{jar.name}.part"
-            shutil.copyfile(jar, partial)
-            partial.rename(kept / jar.name.removeprefix("io.delta_"))
-    return jars()
+        jars_folder().mkdir(parents=True, exist_ok=True)
+        for name in _JARS:  # the kernel jars that come along serve catalogs alone
+            partial = jars_folder() / f"{name}.part"
+            shutil.copyfile(Path(ivy, "jars", f"io.delta_{name}"), partial)
+            partial.rename(jars_folder() / name)
 
 
 if __name__ == "__main__":

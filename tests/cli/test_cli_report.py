@@ -1,6 +1,7 @@
 import json
-from collections.abc import Callable
-from datetime import date
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -15,6 +16,7 @@ from promoloop.settings import Settings
 DAY = date(2026, 3, 2)
 RUN = "plan-2026-03-02"
 BUDGET = {"run_id": RUN, "resource": "budget", "quantity": "cost", "is_floor": False, "by_promotion": {"P1": 1.0, "P2": 1.0}}
+_RHYTHM = {"weekday_rhythm": [1.0], "peak_hours": [12.0]}
 OVERSPENT = BUDGET | {"capacity": 11.0, "used": 12.0}
 
 
@@ -85,6 +87,40 @@ def test_report_figures_and_audit_agree_with_the_tables(
 
     tables.replace_run(rows(spark, tables.ALLOCATION_RESOURCES, OVERSPENT), settings, tables.ALLOCATION_RESOURCES, RUN)
     assert reporting.figures(reporting.facts(spark, settings))["violations"] == 2
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process in a zone nine hours from UTC."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+def test_status_tells_the_last_write_in_utc(spark: SparkSession, settings: Settings) -> None:
+    tables.merge(rows(spark, tables.OFFERS, {"offer_id": "a"}), settings, tables.OFFERS)
+    written_at = status.state(spark, settings, tables.OFFERS).written_at
+    assert written_at is not None
+    assert written_at.utcoffset() == timedelta(0)
+    assert abs(datetime.now(UTC) - written_at) < timedelta(hours=1)
+
+
+def test_truth_sets_ours_beside_what_can_be_reached(spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {"buy_probability": {"holdout_auc": 0.71}, "brand_preference": {"holdout_accuracy": 0.52}}
+    ours["category_interest"] = {"holdout_accuracy": 0.43}
+    monkeypatch.setattr("promoloop.registry.cards", lambda _: [{"name": name, "figures": figures} for name, figures in ours.items()])
+    day = settings.run.as_of
+    told = {"user_id": "u", "as_of_on": day, "buy_probability": 0.5, "next_brand_probability": 0.6, "next_category_probability": 0.7}
+    offer = {"user_id": "u", "promotion_id": "P1", "as_of_on": day, "expected_profit": 1.0}
+    tables.replace_day(rows(spark, tables.TRUTH_USERS, told | _RHYTHM), settings, tables.TRUTH_USERS, day)
+    tables.replace_day(rows(spark, tables.TRUTH_OFFERS, offer), settings, tables.TRUTH_OFFERS, day)
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(reporting.best_achievable(spark, settings))
+    lines = {" ".join(line.split()) for line in console.export_text().splitlines()}
+    assert {"preferred brand top1 accuracy 0.6000 0.5200", "preferred category top1 accuracy 0.7000 0.4300"} <= lines
 
 
 def test_status_and_dry_run_tell_rows_and_versions(spark: SparkSession, settings: Settings, jobs: Callable[..., object]) -> None:

@@ -44,11 +44,11 @@ def run(run_id: str = "plan-2026-03-02", scale: float = 1.0) -> Run:
         for j, segment in enumerate(SEGMENTS)
     ]
     resources = (
-        Resource("budget", 2000.0, 1999.2, 1.84, "one more 1,000 of budget earns 1,840"),
-        Resource("budget:P01", 1500.0, 900.0, 0.0, ""),
-        Resource("inventory:P03", 300.0, 300.0, 3.2, "P03 runs out: each further unit is worth 3.20"),
-        Resource("budget:P02", 700.0, 0.0, 0.0, ""),
-        Resource("inventory:P04", 800.0, 410.0, 0.0, ""),
+        Resource("budget", 2000.0, 1999.2, 1.84, "one more 1,000 of budget earns 1,840", "cost"),
+        Resource("budget:P01", 1500.0, 900.0, 0.0, "", "cost"),
+        Resource("inventory:P03", 300.0, 300.0, 3.2, "P03 runs out: each further unit is worth 3.20", "count"),
+        Resource("budget:P02", 700.0, 0.0, 0.0, "", "cost"),
+        Resource("inventory:P04", 800.0, 410.0, 0.0, "", "count"),
     )
     effects = (
         effect("all", 4200 * scale, 2400, run_id=run_id),

@@ -80,7 +80,7 @@ def test_facts_add_up_batches_offers_and_redemptions(spark: SparkSession) -> Non
             spark,
             tables.ALLOCATION_RESOURCES,
             {"run_id": RUN, "resource": "plan", "objective": 9.0, "bound": 10.0, "gap": 0.1, "count_passes": 3, "seconds_per_pass": 0.5},
-            {"run_id": RUN, "resource": "budget", "capacity": 5.0, "used": 4.5, "shadow_price": 1.8, "sentence": "one more earns 1.80"},
+            {"run_id": RUN, "resource": "budget", "capacity": 5.0, "used": 4.5, "shadow_price": 1.8, "quantity": "cost"},
         ),
         "evaluations": rows(
             spark,
@@ -98,7 +98,7 @@ def test_facts_add_up_batches_offers_and_redemptions(spark: SparkSession) -> Non
     assert run is not None
     assert (run.run_id, run.expected_profit, run.expected_cost, run.conceded) == (RUN, 6.0, 1.5, 4.0)
     assert run.certificate is not None
-    assert (run.certificate.bound, run.resources[0].shadow_price) == (10.0, 1.8)
+    assert (run.certificate.bound, run.resources[0].shadow_price, run.resources[0].quantity) == (10.0, 1.8, "cost")
     assert run.measured_profit is not None
     assert run.measured_profit.method == "cuped"
     assert [effect.run_id for effect in report.past] == ["campaign-1"]

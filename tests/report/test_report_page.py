@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from report_facts import PROMOTIONS, effect, facts, run
 
-from promoloop.report import health, page, words
+from promoloop.report import health, page, planned, words
 from promoloop.report.advice import advise
-from promoloop.report.facts import Batch, Facts, headline
+from promoloop.report.facts import Batch, Facts, Resource, headline
+from promoloop.report.look import Look
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -96,6 +97,22 @@ def test_the_page_tells_the_numbers_of_the_latest_run() -> None:
 def test_every_chart_has_words_for_those_who_cannot_see_it() -> None:
     text = rendered(facts())
     assert text.count("<svg ") == text.count('role="img" aria-label="') >= 8
+
+
+def test_limits_are_drawn_in_what_they_count() -> None:
+    limits = (
+        Resource("region:north:offers", 2000.0, 1500.0, 0.0, "", "count"),
+        Resource("minimum:P01", 400.0, 410.0, 0.0, "", "count"),
+        Resource("floor:region:north:cost", 250.0, 260.0, 0.0, "", "cost"),
+        Resource("disparity:region:north:most", 0.0, -12.0, 0.0, "", "count"),
+    )
+    tested = replace(run(), resources=limits)
+    charts = dict(planned.use_charts(tested, Look(facts(tested), "€")))
+    assert list(charts) == ["Limits in money", "Limits in offers"]
+    assert "€260 of €250" in charts["Limits in money"]
+    assert "1,500 of 2,000" in charts["Limits in offers"]
+    assert "410 of 400" in charts["Limits in offers"]
+    assert not [heading for heading, svg in charts.items() if "-12" in svg]
 
 
 def test_points_made_of_few_users_are_not_drawn() -> None:

@@ -100,6 +100,7 @@ _OURS = {
     ("buy_probability", "auc"): ("buy_probability", "holdout_auc"),
     ("buy_probability", "base_rate"): ("buy_probability", "holdout_rate"),
     ("preferred_brand", "top1_accuracy"): ("brand_preference", "holdout_accuracy"),
+    ("preferred_category", "top1_accuracy"): ("category_interest", "holdout_accuracy"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pyspark.sql import SparkSession
 from rich.table import Table as Grid
@@ -19,7 +19,7 @@ _NEWEST_VERSIONS = 5
 
 @dataclass(frozen=True)
 class State:
-    """A table as it stands; `version` is None where it has not been written."""
+    """A table as it stands; `version` is None where it has not been written. `written_at` is in UTC."""
 
     table: Table
     rows: int | None = None
@@ -33,7 +33,9 @@ def state(spark: SparkSession, settings: Settings, table: Table) -> State:
         return State(table)
     newest = spark.sql(f"DESCRIBE HISTORY {tables.address(settings, table)} LIMIT 1").first()
     rows = tables.read(spark, settings, table).count()
-    return State(table, rows, newest["version"], newest["timestamp"]) if newest is not None else State(table, rows)
+    if newest is None:
+        return State(table, rows)
+    return State(table, rows, newest["version"], newest["timestamp"].astimezone(UTC))  # Spark hands out moments in the zone of this process
 
 
 def table_states(spark: SparkSession, settings: Settings) -> Grid:

@@ -14,8 +14,9 @@ A null threshold is 0. An offer is redeemed by one order, once.
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-FORMS = ("spend_threshold", "discount", "gift", "flash_sale")
-FORMS_WITH_INVENTORY = ("gift", "flash_sale")
+from promoloop.settings.plan import Form
+
+FORMS: tuple[Form, ...] = ("spend_threshold", "discount", "gift", "flash_sale")
 
 
 def in_scope(category: Column, brand: Column, item_id: Column) -> Column:

@@ -1,7 +1,8 @@
 """How likely an offer is redeemed if sent, and what the redeeming order is worth.
 
 logit p(u, p) = logit(prior of the form) + x(u, p) b,      b ~ N(0, s^2)
-order(u, p)   = order_value(u, p) * ratio(form),           ratio ~ N(1, 0.3^2), never below the promotion's threshold
+order(u, p)   = order_value(u, p) * (ratio(form) + c log(breadth(p) + 0.02)), never below the promotion's threshold
+                ratio ~ N(1, 0.3^2),  c ~ N(0, 0.2^2),  breadth: the scope's share of the shop's items
 """
 
 import math
@@ -13,6 +14,7 @@ from pyspark.sql import functions as F
 
 from promoloop.offers import bayes, forms
 from promoloop.offers.describing import FEATURES
+from promoloop.settings.plan import Form
 
 _RATIO_PRIOR = bayes.Prior(1.0, 0.3)
 _RATIO_NOISE = 0.7  # standard deviation of an order over what was expected of it; only weighs the prior against the rows
@@ -43,7 +45,7 @@ class Redemption:
         return 1 / (1 + F.exp(-fit.predict(_centred(self.means))))
 
 
-def learn(sent: DataFrame, prior: Mapping[str, float], deviation: float) -> Redemption:
+def learn(sent: DataFrame, prior: Mapping[Form, float], deviation: float) -> Redemption:
     """Learn from offers sent: one row each with FEATURES, form, is_redeemed, fold. Without rows: the prior probability by form."""
     varying = [name for name in FEATURES if name != "f_one" and not name.startswith("f_is_")]
     found = sent.agg(*(F.avg(name).alias(name) for name in varying)).first()

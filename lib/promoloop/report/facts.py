@@ -28,13 +28,14 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Resource:
-    """One limit of a plan. `capacity` and `used` in money or offers; `shadow_price`: objective per one more unit."""
+    """One limit of a plan. `capacity` and `used` in money (quantity: cost) or offers (count); `shadow_price`: objective per one more."""
 
     name: str
     capacity: float
     used: float
     shadow_price: float
     sentence: str
+    quantity: str
 
     @property
     def step(self) -> float:

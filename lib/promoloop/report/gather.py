@@ -153,7 +153,7 @@ def _run(run_id: str, resources: list[Row], issued: list[Row], shares: list[Row]
         run_id,
         Certificate(plan["objective"], plan["bound"], plan["gap"], plan["count_passes"], plan["seconds_per_pass"]) if plan else None,
         tuple(
-            Resource(row["resource"], row["capacity"], row["used"], row["shadow_price"] or 0.0, row["sentence"] or "")
+            Resource(row["resource"], row["capacity"], row["used"], row["shadow_price"] or 0.0, row["sentence"] or "", row["quantity"])
             for row in own
             if row["resource"] != "plan"
         ),

@@ -11,7 +11,8 @@ from promoloop.report.facts import Facts, Resource, Run
 from promoloop.report.look import Look
 
 _TINTS = 5
-_COUNTED = ("inventory:", "floor", "coverage", "cap")
+_UNITS = {"cost": "money", "count": "offers"}
+_EQUAL = "disparity:"  # limits of equal treatment: what they compare is no amount that a bar could fill
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def lines(run: Run, facts: Facts) -> list[Line]:
 def use_charts(run: Run, look: Look) -> list[tuple[str, Markup]]:
     """Use against capacity of each limit that is used at all: those counted in money, those counted in offers."""
     made = []
-    for unit in ("money", "offers"):
-        limits = [limit for limit in run.resources if limit.used and (limit.name.startswith(_COUNTED) == (unit == "offers"))]
+    for quantity, unit in _UNITS.items():
+        limits = [limit for limit in _filled(run) if limit.used and limit.quantity == quantity]
         entries = [_use(limit, unit, look) for limit in sorted(limits, key=_fullest_first)]
         if entries:
             made.append((f"Limits in {unit}", charts.bars(entries, f"Use of each limit counted in {unit}", f"use-{unit}")))
@@ -76,7 +77,7 @@ def use_charts(run: Run, look: Look) -> list[tuple[str, Markup]]:
 
 def unused(run: Run, look: Look) -> list[str]:
     """Limits the plan does not touch, by name."""
-    return sorted(look.limit(limit.name) for limit in run.resources if not limit.used)
+    return sorted(look.limit(limit.name) for limit in _filled(run) if not limit.used)
 
 
 def binding(run: Run) -> list[Resource]:
@@ -90,6 +91,10 @@ def _cell(shares: Mapping[tuple[str, str], int | None], key: tuple[str, str], mo
         return Cell("", 0)
     users = shares[key]
     return Cell("few", 0) if users is None else Cell(words.count(users), 1 + int((_TINTS - 1) * users / most))
+
+
+def _filled(run: Run) -> list[Resource]:
+    return [limit for limit in run.resources if not limit.name.startswith(_EQUAL)]
 
 
 def _use(limit: Resource, unit: str, look: Look) -> Bar:

@@ -1,6 +1,6 @@
 """Settings of what arrives: sources, events, privacy."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ class EventsSettings(Section):
     max_rejected_share: float = Field(ge=0, le=1, description="Share of a batch that may be rejected before the run stops")
     session_gap_minutes: int = Field(ge=1, description="A pause this long ends a session, where the source has none")
     max_quantity: int = Field(ge=1, description="Most units of one purchase, in categories without a limit of their own")
-    max_quantity_of: dict[str, int] = Field(default={}, description="Most units of one purchase, by category")
+    max_quantity_of: dict[str, Annotated[int, Field(ge=1)]] = Field(default={}, description="Most units of one purchase, by category")
     unknown_users: Literal["quarantine", "placeholder"] = Field(description="What an arriving event of a user no set has named leads to")
     unknown_items: Literal["quarantine", "placeholder"] = Field(description="The same of items")
     bot_min_events: int = Field(ge=2, description="Fewest events of a user on a day from which the day is looked at for a bot")

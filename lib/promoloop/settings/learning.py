@@ -1,7 +1,10 @@
 """Settings of what is learned: features, profiles, recommenders, offer response."""
 
+from typing import Annotated
+
 from pydantic import Field
 
+from promoloop.settings.plan import Form
 from promoloop.settings.section import Section
 
 
@@ -82,7 +85,9 @@ class OffersSettings(Section):
     horizon_days: int = Field(ge=1, le=366, description="Days an offer of a plan is open at most, and over which its value is counted")
     history_days: int = Field(ge=7, description="Days of behaviour before a decision that describe the user")
     assumed_margin: float = Field(gt=0, lt=1, description="Share of the price an item earns where its unit cost is unknown")
-    prior_redemption: dict[str, float] = Field(description="By form: probability of redemption before any offer was seen, in (0, 1)")
+    prior_redemption: dict[Form, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        description="By form: probability of redemption before any offer was seen"
+    )
     prior_incremental_share: float = Field(ge=0, le=1, description="Share of a redeemed order that would not have been bought otherwise")
     prior_share_deviation: float = Field(gt=0, description="Prior standard deviation of that share, and how far users scatter around it")
     prior_form_deviation: float = Field(gt=0, description="Prior standard deviation of a form's share around that of all forms")

@@ -28,8 +28,8 @@ class PathsSettings(Section):
     vault: str = Field(description="Root URI of the encrypted vault tables, apart from all others")
     landing: str = Field(description="Folder that raw files arrive in")
     checkpoints: str = Field(description="Folder of streaming checkpoints")
-    models: str = Field(description="MLflow tracking URI, and artifact folder beside it")
-    out: str = Field(description="Folder of the report, summary and channel files (driver's file system)")
+    models: str = Field(description="Folder of models and their registry, or URI of an MLflow server or of its database")
+    out: str = Field(description="Folder of the channel files, which executors write, and of report, summary and logs")
 
     @property
     def out_folder(self) -> Path:

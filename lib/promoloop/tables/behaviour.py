@@ -34,7 +34,7 @@ RAW_EVENTS = Table(
     columns=(
         *_RECORD,
         required("source", "string", "Mapping the record came through"),
-        required("received_at", "timestamp", "When the file arrived (its modification time), UTC"),
+        required("received_at", "timestamp", "When the file arrived: its modification time, or what the mapping says, UTC"),
         *_BEHAVIOUR,
         Column("_rescued", "string", "JSON of what did not parse or map (failed, new, unread); holds no identifier of a person"),
     ),
@@ -77,16 +77,17 @@ EVENTS_REJECTED = Table(
 
 BATCHES = Table(
     name="batches",
-    grain="one batch in one take (late files are a further take); rows_received = rows_accepted + rows_rejected + rows_duplicate",
+    grain="one batch in one take (late files are a further take, and so is a release from quarantine); "
+    "rows_received = rows_accepted + rows_rejected + rows_duplicate",
     columns=(
         required("batch_id", "string", "Batch"),
-        required("take", "bigint", "Number of the take: what clean_events took from raw_events at once"),
+        required("take", "bigint", "Number of the take: what clean_events took at once; negative: a release, by requeue_events"),
         required("source", "string", "Mapping it came through"),
-        required("rows_received", "bigint", "Records in raw_events"),
+        required("rows_received", "bigint", "Records in raw_events; 0 in a release, as they were received before"),
         required("rows_accepted", "bigint", "Records that became events"),
-        required("rows_rejected", "bigint", "Records in quarantine"),
+        required("rows_rejected", "bigint", "Records put in quarantine; negative in a release: so many left it"),
         required("rows_duplicate", "bigint", "Records dropped as repeats of an accepted one"),
-        required("reasons", "map<string,bigint>", "Rejected records by reason; a record counts under each of its reasons"),
+        required("reasons", "map<string,bigint>", "Rejected records by reason, under each of their reasons; negative in a release"),
         required("metrics", "map<string,double>", "What later batches are compared with: events a day, log price, shares by kind and hour"),
     ),
     key=("batch_id", "take"),

@@ -32,10 +32,7 @@ USER_FEATURES = Table(
         *(required(f"count_offer_views_{form}", "bigint", f"Offers of form {form} seen") for form in _FORMS),
         required("count_reviews", "bigint", "Reviews written"),
         Column("mean_rating", "double", "Mean stars given, 1 to 5"),
-        *(
-            Column(f"days_since_{what}", "int", f"Days since the last {what}")
-            for what in ("visit", "cart", "order", "redeem", "offer_view")
-        ),
+        *(Column(f"days_since_{what}", "int", f"Days since the last {what}") for what in _LAST),
         Column("days_since_first_event", "int", "Days since the first event"),
         Column("days_between_orders", "double", "Mean days between days with an order"),
         Column("days_between_orders_deviation", "double", "Standard deviation of them"),
@@ -53,10 +50,7 @@ USER_FEATURES = Table(
         Column("promoted_order_share", "double", "Share of orders with an offer redeemed, 0 to 1"),
         Column("conceded_share", "double", "Concession per money spent, 0 to 1"),
         Column("redeem_rate", "double", "Offers redeemed per offer seen, 0 to 1"),
-        *(
-            Column(f"{part}_share", "double", f"Share of behaviour in the {part}, UTC")
-            for part in ("night", "morning", "afternoon", "evening")
-        ),
+        *(Column(f"{part}_share", "double", f"Share of behaviour in the {part}, UTC") for part in _DAYPARTS),
         Column("weekend_share", "double", "Share of sessions on Saturday or Sunday, UTC"),
         *(
             column

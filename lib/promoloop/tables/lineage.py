@@ -34,7 +34,7 @@ def versions_read(settings: Settings) -> dict[str, int]:
 
 
 def note_for_commit(settings: Settings, table: Table) -> str:
-    """The note a commit to `table` carries, JSON: job, run_id, code, inputs (table to version)."""
+    """The note a commit to `table` carries, JSON: job, run_id, code, settings (their mark), inputs (table to version)."""
     root, job = settings.paths.tables, table.written_by
     with _lock:
         writer, before = _used.get(root, (job, {}))
