@@ -32,8 +32,11 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesS
     """Weigh the traits on `rows`, judge on `holdout`, place on `latest`: user features with relative_price_next."""
     document = _fit(rows)
     judged = holdout.where(F.col("relative_price_next").isNotNull()).select(_sum(document).alias("s"), "relative_price_next")
-    row = judged.agg(F.corr("s", -F.col("relative_price_next")), F.count("*")).first()
-    correlation = float(row[0]) if row is not None and row[0] is not None and row[0] == row[0] else 0.0
+    s, label = F.col("s"), -F.col("relative_price_next")
+    # F.corr breaks where all are alike, as they are in a log without views and offers
+    correlated = F.try_divide(F.covar_pop(s, label), F.stddev_pop(s) * F.stddev_pop(label))
+    row = judged.agg(correlated, F.count("*")).first()
+    correlation = float(row[0]) if row is not None and row[0] is not None else 0.0
     figures = {"holdout_correlation": correlation, "holdout_rows": float(row[1]) if row is not None else 0.0}
     final = _fit(latest)
     places = latest.agg(F.percentile(_sum(final), [n / _PLACES for n in range(1, _PLACES)])).first()
