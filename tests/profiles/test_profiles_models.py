@@ -137,6 +137,17 @@ def test_with_nothing_to_learn_models_are_priors(shop: Shop, settings: Settings)
     assert len({row["preferred_brand"] for row in people.values()}) == 1
 
 
+def test_where_nobody_is_seen_to_look_no_trait_tells_of_prices(spark: SparkSession, settings: Settings) -> None:
+    """Invoices alone: purchases at several prices, no views, no offers."""
+    kinds = "count_bought_priced bigint, relative_price_viewed double, relative_price_bought double, relative_price_variance double"
+    more = "promoted_order_share double, count_orders_90d bigint, relative_price_next double"
+    rows = spark.createDataFrame([(1, None, n / 60, None, 0.0, 1, n / 30) for n in range(60)], f"{kinds}, {more}")
+    trained = price.train(rows, rows, rows, settings.profiles)
+    assert trained.figures == {"holdout_correlation": 0.0, "holdout_rows": 60.0}
+    document: Any = trained.model
+    assert {row[0] for row in rows.select(price.index(document)).collect()} == {0.5}
+
+
 def test_the_past_is_cut_without_overlap(spark: SparkSession, settings: Settings) -> None:
     def log(first: str) -> DataFrame:
         return spark.createDataFrame([(first,), ("2026-03-01",), ("2026-03-09",)], "day string").select(
