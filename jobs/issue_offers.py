@@ -4,8 +4,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from promoloop import allocation, launch, privacy, tables
+from promoloop.errors import UserError
 from promoloop.execution import channels, issuing
 from promoloop.launch import Outcome
+from promoloop.offers import eligibility
 from promoloop.settings import Settings
 
 
@@ -19,10 +21,16 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     decided = tables.read_or_empty(spark, settings, tables.OFFERS).where(own)
     ledgers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     lately = allocation.recent(ledgers, promotions, as_of, settings.allocation)
-    free = allocation.applied(scores, promotions, lately, settings.allocation)
+    windows = eligibility.open_promotions(promotions, as_of, settings.offers.horizon_days)
+    ended = allocations.select("promotion_id").distinct().join(windows, "promotion_id", "left_anti").orderBy("promotion_id").first()
+    if ended is not None:
+        raise UserError(
+            f"promotion {ended['promotion_id']} of the plan is not open any more: run score_offers and allocate_promotions again"
+        )
+    free = allocation.applied(scores.join(F.broadcast(windows), "promotion_id", "left_semi"), promotions, lately, settings.allocation)
     decisions = issuing.assign(allocations, scores, free, resources, run_id, settings.execution)
     key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
-    offers = issuing.to_offers(decisions, promotions, run_id, as_of, settings.offers.horizon_days, key, decided)
+    offers = issuing.to_offers(decisions, windows, run_id, as_of, settings.offers.horizon_days, key, decided)
     written = tables.merge(offers, settings, tables.OFFERS, is_insert_only=True)
     ledger = tables.read(spark, settings, tables.OFFERS).where(own)
     folder = channels.write(ledger, promotions, settings.paths.out, run_id)

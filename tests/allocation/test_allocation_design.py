@@ -1,6 +1,7 @@
 """Designs on a ground worked out by hand; breeding against brute force; what is chosen, told and offered."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
 import builders
 from promoloop import tables
@@ -17,6 +18,7 @@ from promoloop.allocation.design import Design, Front, Ground, Judged, Sampled
 from promoloop.errors import UserError
 from promoloop.offers.variants import Variant
 from promoloop.settings import Settings
+from promoloop.settings.plan import Limit
 
 _START = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -54,6 +56,14 @@ def test_a_design_is_worth_what_its_plan_is(ground: Ground) -> None:
     assert judged.profit == pytest.approx(30 * 2 + 70 * 1, rel=0.02)
     assert judged.satisfaction == pytest.approx(10, rel=0.02)
     assert judged.costs.sum() <= 60 + 1e-9
+
+
+def test_a_design_is_judged_where_groups_are_to_be_treated_alike(ground: Ground, settings: Settings) -> None:
+    limit = Limit(by="region", which="north", measure="offers", disparity=0.1)
+    own = settings.allocation.model_copy(update={"budget": 60.0, "limits": [limit]})
+    sampled = replace(ground.sampled, cell=np.repeat([0, 1], 50).astype(np.int16), cells=[Row(region="north"), Row(region="south")])
+    alike = design.ground_of(sampled, [candidate("b"), candidate("a", inventory=30)], ground.variants, own, 0.0)
+    assert alike.judge([1, 4], [None, None]).profit == pytest.approx(ground.judge([1, 4], [None, None]).profit, rel=0.05)
 
 
 def test_budgets_of_a_design_are_kept(ground: Ground) -> None:

@@ -139,6 +139,22 @@ def _sent(user: str, promotion: str, days_ago: int, settings: Settings) -> dict[
     return row | {"arm": "treatment", "valid_from_at": at, "valid_until_at": at + timedelta(days=1), "issued_at": at}
 
 
+def test_a_promotion_has_left_what_earlier_nights_did_not_send(spark: SparkSession, settings: Settings) -> None:
+    stated = [("p0", Decimal(60), 25), ("p1", Decimal(2), None), ("p2", None, 1)]
+    promotions = builders.rows(
+        spark, tables.PROMOTIONS, *({"promotion_id": name, "budget": budget, "inventory": stock} for name, budget, stock in stated)
+    )
+    sent = [_sent(f"u{n:03}", name, ago, settings) | {"expected_cost": 1.25} for n in range(3) for name in ("p0", "p1") for ago in (0, 9)]
+    sent += [_sent("u000", "p2", ago, settings) | {"is_sent": is_sent} for ago, is_sent in ((3, True), (4, True), (5, False))]
+    left = allocation.left_of(promotions, builders.rows(spark, tables.PAST_OFFERS, *sent), settings.run.as_of)
+    assert left.schema == promotions.schema
+    assert {(row["promotion_id"], row["budget"], row["inventory"]) for row in left.collect()} == {
+        ("p0", Decimal("56.25"), 22),
+        ("p1", Decimal(0), None),
+        ("p2", None, 0),
+    }
+
+
 def test_several_offers_each_within_groups_and_cadence(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
     settings = settings_with(
         "allocation.budget=300",
@@ -153,6 +169,8 @@ def test_several_offers_each_within_groups_and_cadence(spark: SparkSession, sett
     tables.merge(tables.read(spark, settings, tables.PROMOTIONS).drop("form").join(forms, "promotion_id"), settings, tables.PROMOTIONS)
     before = [_sent("u000", "p0", 3, settings), _sent("u000", "p0", 5, settings), _sent("u001", "p0", 6, settings)]
     before += [_sent("u002", "p1", 20, settings), _sent("u003", "p1", 21, settings), _sent("u004", "p0", 0, settings)]
+    begins = datetime.combine(settings.run.as_of + timedelta(days=5), time(9))
+    before.append(_sent("u006", "p1", 20, settings) | {"valid_from_at": begins, "valid_until_at": begins + timedelta(days=1)})
     tables.merge(builders.rows(spark, tables.PAST_OFFERS, *before), settings, tables.PAST_OFFERS)
     ledger, promotions = (tables.read(spark, settings, table) for table in (tables.PAST_OFFERS, tables.PROMOTIONS))
     recent = allocation.recent(ledger, promotions, settings.run.as_of, settings.allocation)
@@ -170,6 +188,7 @@ def test_several_offers_each_within_groups_and_cadence(spark: SparkSession, sett
     assert "u000" not in given
     assert len(given.get("u001", ())) <= 1
     assert "p1" not in given.get("u002", ())
+    assert "p1" not in given.get("u006", ())  # written to, of what has yet to begin
     quick = lookup.without_spark(settings)
     assert quick is not None
     for user, most in (("u000", 0), ("u001", 1), ("u005", 2)):

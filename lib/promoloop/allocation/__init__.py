@@ -6,6 +6,7 @@ maximise sum v[u,p] x[u,p]  subject to  sum_p x[u,p] <= m,  sum a[k,u,p] x[u,p] 
 from promoloop.allocation.blocks import BlockScan
 from promoloop.allocation.cadence import applied, days_looked_back, most_of, recent, recent_of, windows
 from promoloop.allocation.effort import Effort
+from promoloop.allocation.left import left_of
 from promoloop.allocation.planning import Plan, blocks_folder, clear, plan
 from promoloop.allocation.scheme import Certificate, Solution, solve
 
@@ -19,6 +20,7 @@ __all__ = [
     "blocks_folder",
     "clear",
     "days_looked_back",
+    "left_of",
     "most_of",
     "plan",
     "recent",

@@ -33,7 +33,7 @@ def recent(offers: DataFrame, promotions: DataFrame, as_of: date, own: Allocatio
     days = days_looked_back(own)
     if not days:
         return None
-    ago = F.date_diff(F.lit(as_of), F.to_date("valid_from_at"))
+    ago = F.date_diff(F.lit(as_of), F.to_date("issued_at"))  # sent, whenever it may be used: a promotion may begin later
     sent = offers.where(F.col("is_sent") & F.col("promotion_id").isNotNull()).withColumn("_ago", ago).where(F.col("_ago").between(1, days))
     formed = sent.join(F.broadcast(promotions.select("promotion_id", "form")), "promotion_id", "left")
     rest = F.create_map(*(F.lit(part) for pair in own.cool_down_days.items() for part in pair)) if own.cool_down_days else None
@@ -48,7 +48,7 @@ def recent(offers: DataFrame, promotions: DataFrame, as_of: date, own: Allocatio
 def recent_of(offers: Iterable[Mapping[str, Any]], forms: Mapping[str, str], as_of: date, own: AllocationSettings) -> dict[str, Any]:
     """The row that `recent` has of one user, of the user's rows of the ledgers; `forms` by promotion_id."""
     sent = [one for one in offers if one["is_sent"] and one["promotion_id"] is not None]
-    days = [((as_of - one["valid_from_at"].astimezone(UTC).date()).days, forms.get(one["promotion_id"])) for one in sent]
+    days = [((as_of - one["issued_at"].astimezone(UTC).date()).days, forms.get(one["promotion_id"])) for one in sent]
     past = [(ago, form) for ago, form in days if ago >= 1]
     rests = {str(form): days for form, days in own.cool_down_days.items()}
     counts = {f"_sent_{within}": sum(ago <= within for ago, _ in past) for within in (7, 30)}

@@ -19,6 +19,7 @@ from promoloop.allocation.problem import Floats, Problem, Quantity, Resource
 from promoloop.errors import UserError
 from promoloop.settings.plan import AllocationSettings, Limit
 
+DISPARITY = "disparity:"  # begins the names of limits that compare groups: no amount is used up
 _PROMOTION_KINDS = {"promotion": "promotion_id", "form": "form", "category": "scope_category"}
 
 
@@ -49,10 +50,11 @@ def problem_of(
             resources.append(Resource(f"inventory:{names[i]}", "count", units, alone))
     minimums = np.zeros(len(names))
     for limit in itertools.chain.from_iterable(_each(one, ordered, cells) for one in own.limits):
-        if limit.once_it_runs:
-            minimums = np.maximum(minimums, (limit.at_least or 0.0) * _matching(limit, ordered, "promotion_id"))
-        else:
-            resources.extend(_of(limit, ordered, cells, open_share))
+        asked = limit
+        if limit.once_it_runs:  # what is not on offer does not run
+            asked = limit.model_copy(update={"at_least": None})
+            minimums = np.maximum(minimums, (limit.at_least or 0.0) * _matching(asked, ordered, "promotion_id"))
+        resources.extend(_of(asked, ordered, cells, open_share))
         if limit.disparity is not None:
             resources.extend(_disparity(limit, cells, users_by_cell, len(names)))
     return Problem(
@@ -85,7 +87,7 @@ def _disparity(limit: Limit, cells: Sequence[Row], users_by_cell: Floats | None,
         raise ValueError("a limit of disparity needs to know how many users there are")
     group = _matching(limit, [cell.asDict() for cell in cells], limit.by)
     part, most = float(users_by_cell @ group) / max(float(users_by_cell.sum()), 1.0), limit.disparity or 0.0
-    name, every = f"disparity:{limit.by}:{limit.which}", np.ones(promotions)
+    name, every = f"{DISPARITY}{limit.by}:{limit.which}", np.ones(promotions)
     over, under = group - (1 + most) * part, (1 - most) * part - group
     return [Resource(f"{name}:most", "count", 0.0, every, over), Resource(f"{name}:least", "count", 0.0, every, under)]
 

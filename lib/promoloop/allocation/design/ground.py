@@ -12,7 +12,7 @@ import numpy as np
 
 from promoloop.allocation import dual
 from promoloop.allocation.design.sampled import Sampled
-from promoloop.allocation.limits import problem_of, total_budget
+from promoloop.allocation.limits import DISPARITY, problem_of, total_budget
 from promoloop.allocation.pricing import Array, Block
 from promoloop.allocation.problem import Floats, Problem
 from promoloop.errors import UserError
@@ -74,7 +74,7 @@ class Ground:
         use = self.problem.use(spent, count)
         kept = np.ones(count.shape[1])
         for k, resource in enumerate(self.problem.resources):
-            if not resource.is_floor and use[k] > right[k]:
+            if not (resource.is_floor or resource.name.startswith(DISPARITY)) and use[k] > right[k]:
                 kept = np.where(resource.by_promotion > 0, np.minimum(kept, max(right[k], 0.0) / use[k]), kept)
         return kept
 
@@ -88,7 +88,8 @@ def ground_of(
     if total is None:
         raise UserError("a design shares out a total budget, and there is none: set allocation.budget")
     limited = [{**promotion, "budget": total} for promotion in candidates]
-    problem = problem_of(limited, own.model_copy(update={"budget": total}), reserve, sampled.cells)
+    by_cell = np.bincount(sampled.cell, minlength=max(1, len(sampled.cells))).astype(np.float64)
+    problem = problem_of(limited, own.model_copy(update={"budget": total}), reserve, sampled.cells, by_cell)
     scaled = problem.scaled(1 / sampled.weight)
     names = {resource.name: k for k, resource in enumerate(scaled.resources)}
     whole = Block(-1, sampled.value, sampled.cost, sampled.cell)
