@@ -31,7 +31,7 @@ def texts(rows: DataFrame) -> list[str]:
     return sorted(map(str, rows.collect()))
 
 
-def one_user(spark: SparkSession, *events: dict[str, Any], as_of: date = AS_OF) -> Row:
+def one_user(spark: SparkSession, *events: dict[str, Any], as_of: date = AS_OF, lookback_days: int = 365) -> Row:
     """Features of user `ann`, who joined on day 10, from `events` (each: event_type, day and what else matters)."""
     log = []
     for number, event in enumerate(events):
@@ -47,7 +47,7 @@ def one_user(spark: SparkSession, *events: dict[str, Any], as_of: date = AS_OF) 
         {"item_id": "lamp", "category": "lamps", "brand": "Elm", "price": Decimal(50)},
     )
     promotions = rows(spark, PROMOTIONS, {"promotion_id": "p1", "form": "gift"})
-    found = features.per_user(rows(spark, EVENTS, *log), users, items, promotions, [as_of], 365, 20)
+    found = features.per_user(rows(spark, EVENTS, *log), users, items, promotions, [as_of], lookback_days, 20)
     (row,) = enforce(found, USER_FEATURES).collect()
     return row
 
@@ -64,6 +64,7 @@ def test_numbers_of_one_user(spark: SparkSession) -> None:
         line("view", "cheap", 20, 5),
         line("view", "dear", 20, 20),
         line("cart", "cheap", 20, 5),
+        line("cart", "dear", 20, 20, -1),
         line("purchase", "cheap", 20, 5, 2),
         line("purchase", "lamp", 20, 50, 1),
         line("purchase", "cheap", 26, 5, 1),
@@ -96,6 +97,13 @@ def test_a_user_without_behaviour_has_counts_of_zero_and_no_means(spark: SparkSe
     assert row["days_since_visit"] is row["mean_rating"] is row["top_brand"] is None
 
 
+def test_beyond_the_lookback_only_the_first_event_counts(spark: SparkSession) -> None:
+    orders = ({"event_type": "purchase", "item_id": "lamp", "quantity": 1, "order_id": f"o{day}", "day": day} for day in (20, 45, 50))
+    row = one_user(spark, *orders, lookback_days=35)
+    assert (row["count_orders_90d"], row["days_since_first_event"]) == (2, 40)
+    assert row["days_between_orders"] == 5, "the first order is too far back for the gap that follows it, too"
+
+
 def test_nothing_from_the_future(shop: Shop) -> None:
     early = date(2026, 2, 1)
     known_then = shop.events.where(F.col("occurred_at") < F.lit("2026-02-01").cast("timestamp"))
@@ -121,7 +129,8 @@ def test_interest_is_a_share_and_zero_elsewhere(shop: Shop) -> None:
 
 
 def test_items_are_described_by_their_past(shop: Shop) -> None:
-    before = features.per_item(shop.events, shop.items, date(2026, 2, 1), 365)
+    taken_out = shop.events.where("event_type = 'cart'").withColumn("quantity", F.lit(-1))  # counts nothing
+    before = features.per_item(shop.events.unionByName(taken_out), shop.items, date(2026, 2, 1), 365)
     known_then = shop.events.where(F.col("occurred_at") < F.lit("2026-02-01").cast("timestamp"))
     assert texts(before) == texts(features.per_item(known_then, shop.items, date(2026, 2, 1), 365))
     found = {row["item_id"]: row for row in enforce(before, ITEM_FEATURES).collect()}

@@ -206,7 +206,11 @@ def own_share(lists: DataFrame) -> float:
     return float(lists.where("rank <= 5").select(F.avg(is_own.cast("double"))).first()[0])
 
 
-def test_without_a_model_the_error_names_the_job(spark: SparkSession, settings: Settings) -> None:
+def test_without_a_model_the_error_names_the_job_and_a_log_too_short_for_one_what_it_needs(
+    spark: SparkSession, settings: Settings, settings_with: Callable[..., Settings]
+) -> None:
     store(spark, settings)
     with pytest.raises(UserError, match="run train_recommender first"):
         recommend_items.run(spark, settings)
+    with pytest.raises(UserError, match="events hold nothing on known items more than 28 days before 2026-02-09"):
+        train_recommender.run(spark, settings_with("run.as_of=2026-02-09"))

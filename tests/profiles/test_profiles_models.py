@@ -15,7 +15,7 @@ from places import settings_in
 from promoloop import features, profiles, registry, tables
 from promoloop.errors import UserError
 from promoloop.frames import settle
-from promoloop.profiles import brands, buying, price, segments
+from promoloop.profiles import brands, buying, interest, price, segments
 from promoloop.profiles.history import days
 from promoloop.profiles.pairs import with_candidates
 from promoloop.profiles.trained import exact_auc, search, thin
@@ -118,7 +118,8 @@ def test_every_penalty_of_the_search_is_tried(spark: SparkSession, settings: Set
 
 @pytest.mark.slow
 def test_with_nothing_to_learn_models_are_priors(shop: Shop, settings: Settings) -> None:
-    views = shop.events.where("event_type = 'view'").withColumn("price", F.lit(None).cast("decimal(18,2)"))
+    early = "event_type = 'purchase' AND occurred_on >= '2026-01-19' AND occurred_on < '2026-02-02'"  # bought on a training day alone
+    views = shop.events.where(f"event_type = 'view' OR {early}").withColumn("price", F.lit(None).cast("decimal(18,2)"))
     bare = Shop(shop.users, shop.items.withColumn("price", F.lit(None).cast("decimal(18,2)")), shop.promotions, views)
     trained = {model.name: model for model in profiles.train(recalled(bare, settings, views), settings.profiles, settings.run.seed)}
     constant = {name for name, model in trained.items() if model.params.get("is_constant")}
@@ -130,7 +131,7 @@ def test_with_nothing_to_learn_models_are_priors(shop: Shop, settings: Settings)
     scored = enforce(profiles.score(described, champions, settings.profiles), USER_PROFILES)
     people = {row["user_id"]: row for row in scored.collect()}
     assert len(people) == 240
-    rate = 1 / (2 * 240 + 2)  # nobody of 240 on two days, one buyer and one other added
+    rate = 1 / (2 * 240 + 2)  # nobody of 240 on the two latest days, one buyer and one other added
     assert {row["buy_probability"] for row in people.values()} == {round(rate, 9)}
     assert {row["price_sensitivity"] for row in people.values()} == {0.5}
     assert {row["preferred_form"] for row in people.values()} == {None}
@@ -180,6 +181,7 @@ def test_segments_by_rule(spark: SparkSession, settings: Settings) -> None:
         ("new", {**known, "days_since_first_event": None, "days_since_visit": None}),
         ("new", {**known, "days_since_first_event": 5, "tenure_days": 9}),
         ("occasional", {**known, "days_since_first_event": 5}),
+        ("lapsing", {**known, "days_since_first_event": 400, "days_since_visit": None}),
         ("lapsing", {**known, "days_since_visit": 22, "count_units": 9, "count_orders_90d": 9}),
         ("bargain_hunter", {**known, "price_sensitivity": 0.7, "count_units": 1, "count_orders_90d": 9}),
         ("occasional", {**known, "price_sensitivity": 0.7, "count_units": 0, "count_orders_90d": 0}),
@@ -204,10 +206,28 @@ def test_thinning_keeps_the_same_rows_whatever_the_partitions(spark: SparkSessio
     assert kept != {row[0] for row in thin(users, ["user_id"], 0.25, 8).collect()}
 
 
-def test_candidates_are_ones_own_and_the_popular(spark: SparkSession) -> None:
-    def taste(name: str, units: int) -> Row:
-        return Row(name=name, interest=units / 10, views=units, carts=0, units=units, days_since=3)
+def taste(name: str, units: int) -> Row:
+    return Row(name=name, interest=units / 10, views=units, carts=0, units=units, days_since=3)
 
+
+def test_interest_is_learned_of_some_who_were_active_and_popularity_is_that_among_all(spark: SparkSession, settings: Settings) -> None:
+    """Of the users whom the thinning of the history left, one half liked tea and is active in the window."""
+    left = thin(spark.range(400).select(F.col("id").cast("string").alias("user_id")), ["user_id"], 0.5, 7).collect()
+    stated = ({"user_id": row[0], "brands": [], "categories": [taste(("soap", "tea")[n % 2], 1)]} for n, row in enumerate(left))
+    described = rows(spark, USER_FEATURES, *stated).withColumn("next_category", F.lit("tea"))
+    lovers = described.where(F.col("categories")[0]["name"] == "tea")
+    active = lovers.select("user_id", "as_of_on", F.lit("tea").alias("name"), F.lit(1.0).alias("next_interest"))
+    own = settings.profiles.model_copy(update={"max_rows": 100, "popular_categories": 2})
+    pairs = interest._labelled(described, active, own, 7).collect()
+    chosen = {row["user_id"] for row in pairs}
+    assert chosen < {row["user_id"] for row in lovers.collect()}
+    assert 30 < len(chosen) < 70, "50 users make 100 pairs"
+    assert {row["name"]: row["popularity"] for row in pairs} == pytest.approx({"soap": 0.5, "tea": 0.5}, abs=0.01)
+    trained = interest.train(described, described, described.where("false"), active, own, 7)
+    assert trained.params["is_constant"], "there is nobody to fit the champion to"
+
+
+def test_candidates_are_ones_own_and_the_popular(spark: SparkSession) -> None:
     described = rows(
         spark,
         USER_FEATURES,

@@ -9,9 +9,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promoloop.recommenders import catalogue, clusters, folding, nearest, realtime, serving
+from promoloop.recommenders import catalogue, clusters, folding, interactions, nearest, ranker, realtime, serving
 from promoloop.recommenders.catalogue import unit
 from promoloop.recommenders.folding import Factors
+from promoloop.recommenders.training import Shop
+from promoloop.settings import load
 
 RANK = 8
 
@@ -114,8 +116,35 @@ def test_only_users_with_something_new_are_touched(spark: SparkSession) -> None:
         "user_id string, item_id string, occurred_on date",
     )
     assert [row.user_id for row in realtime.touched(arrived, as_of).collect()] == ["new"]
-    assert realtime.day_after(arrived) == date(2026, 3, 3)
-    assert realtime.day_after(arrived.where("false")) is None
+    assert realtime.is_news(arrived, as_of)
+    assert not realtime.is_news(arrived, date(2026, 3, 3))
+
+
+def test_a_late_event_hides_no_newer_one(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "recommend", lambda users, *_, **__: users)
+    as_of, own = date(2026, 3, 2), load(["ci"], []).recommenders
+    events = spark.createDataFrame(
+        [
+            ("u", "a", "purchase", date(2026, 2, 20), 1, None),
+            ("u", "b", "view", as_of, 1, None),
+            ("u", "c", "cart", date(2026, 3, 5), 1, None),
+        ],
+        "user_id string, item_id string, event_type string, occurred_on date, quantity int, rating int",
+    )
+    users = spark.createDataFrame([("u", "25-34", "female")], "user_id string, age_band string, gender string")
+    shop = Shop(events, users, spark.createDataFrame([("a", 1), ("b", 1), ("c", 1)], "item_id string, stock long"))
+    goods, past = Goods(pa.array(["a", "b", "c"]), np.ones(3, dtype=bool)), realtime.Past(as_of, interactions.sums(events, as_of, own))
+    follower = realtime.Follower(past, goods, ranker.UNTRAINED, own, seed=1)  # type: ignore[arg-type]
+    with follower.lists(events.where("item_id = 'b'"), shop) as lists:
+        assert lists is not None
+        (row,) = lists.collect()
+    found = {entry.item: (entry.strength, entry.purchases, entry.days) for entry in row.history}
+    aged = [own.weight_purchase * 0.5 ** (14 / 30), own.weight_view * 0.5 ** (4 / 30), own.weight_cart * 0.5 ** (1 / 30)]
+    assert found == {
+        0: (pytest.approx(aged[0], rel=1e-6), 1, 14),
+        1: (pytest.approx(aged[1], rel=1e-6), 0, -1),
+        2: (pytest.approx(aged[2], rel=1e-6), 0, -1),
+    }
 
 
 def test_ranks_that_a_list_does_not_reach_are_gone() -> None:

@@ -72,38 +72,51 @@ def test_strength_weighs_kinds_decays_and_returns_take_away(spark: SparkSession,
             ("u", "back", "purchase", date(2026, 3, 1), 1, None),
             ("u", "back", "purchase", date(2026, 3, 1), -1, None),
             ("u", "loved", "review", date(2026, 3, 1), None, 5),
+            ("u", "many", "purchase", date(2026, 1, 31), 24, None),
+            ("u", "many", "purchase", date(2026, 2, 5), -6, None),
+            ("u", "left", "cart", date(2026, 3, 1), -1, None),
+            ("u", "twice", "purchase", date(2026, 2, 20), 1, None),  # two lines of one order
+            ("u", "twice", "purchase", date(2026, 2, 20), 1, None),
+            ("v", "twice", "purchase", date(2026, 2, 20), 1, None),
+            ("v", "twice", "purchase", date(2026, 2, 27), 1, None),
         ],
         "user_id string, item_id string, event_type string, occurred_on date, quantity int, rating int",
     )
-    found = {row.item_id: row for row in interactions.per_user_item(events, AS_OF, own).collect()}
+    strengths = interactions.per_user_item(events, AS_OF, own)
+    found = {row.item_id: row for row in strengths.where("user_id = 'u'").collect()}
     day = 0.5 ** (1 / 30)
-    assert set(found) == {"i", "loved"}, "what came back leaves no trace"
+    assert set(found) == {"i", "loved", "many", "twice"}, "what came back, or was left in the shop, leaves no trace"
     assert found["i"].strength == pytest.approx(5 / 2 + day)
     assert (found["i"].count_purchases, found["i"].days_since_purchase, found["i"].kind) == (1, 30, 2)
     assert found["loved"].strength == pytest.approx(4 * day)
+    assert (found["many"].strength, found["many"].count_purchases) == (pytest.approx(5 / 2 * 18 / 24), 1), "18 of 24 were kept"
+    (again,) = catalogue.repeats(strengths).where("item_id = 'twice'").collect()
+    assert (again.buyers, again.repeaters, again.gaps, again.gap_days) == (2, 1, 1, 7)
 
 
 def test_what_is_summed_up_before_a_day_and_added_to_later_is_as_if_summed_up_at_once(
     spark: SparkSession, own: RecommendersSettings
 ) -> None:
-    split, day = date(2026, 2, 20), date(2026, 3, 3)
+    split = date(2026, 2, 20)
     events = spark.createDataFrame(
         [
             ("u", "both", "purchase", date(2026, 1, 31), 1, None),
             ("u", "both", "view", split, None, None),
             ("u", "before", "purchase", date(2026, 2, 19), 2, None),
             ("u", "after", "review", date(2026, 3, 2), None, 4),
-            ("u", "back", "purchase", date(2026, 2, 19), 1, None),  # returned after the split, and for more than it counted for by then
+            ("u", "back", "purchase", date(2026, 2, 19), 1, None),  # returned after the split
             ("u", "back", "purchase", date(2026, 3, 1), -1, None),
             ("v", "both", "purchase", date(2026, 3, 1), 1, None),
         ],
         "user_id string, item_id string, event_type string, occurred_on date, quantity int, rating int",
     )
-    past = interactions.aged(interactions.sums(events, split, own), (day - split).days, own)
-    since = interactions.sums(events.where(F.col("occurred_on") >= F.lit(split)), day, own)
+    since = interactions.sums_of_all(events.where(F.col("occurred_on") >= F.lit(split)), split, own)
+    together = interactions.added(interactions.sums(events, split, own), since).transform(interactions.followed, own)
+    days_after = {"u": date(2026, 3, 3), "v": date(2026, 3, 2)}  # of each one's last event
+    u, v = (interactions.per_user_item(events.where(F.col("user_id") == whom), day, own) for whom, day in days_after.items())
     found, expected = (
         {(row.user_id, row.item_id): row.asDict() for row in frame.collect()}
-        for frame in (interactions.settled(interactions.added(past, since)), interactions.per_user_item(events, day, own))
+        for frame in (interactions.settled(together), u.unionByName(v))
     )
     assert set(found) == set(expected) == {("u", "both"), ("u", "before"), ("u", "after"), ("v", "both")}
     for key, row in expected.items():

@@ -52,6 +52,11 @@ def per_user_day(events: DataFrame, promotions: DataFrame) -> DataFrame:
     return days.withColumn("order_gap", F.when(F.col("orders") > 0, gap))
 
 
+def is_carted() -> Column:
+    """Whether an event puts something into a cart: one of a negative quantity takes it out again."""
+    return (F.col("event_type") == "cart") & (F.coalesce("quantity", F.lit(1)) > 0)
+
+
 def _sums(names: Iterable[str]) -> list[Column]:
     return [F.sum(name).alias(name) for name in names]
 
@@ -63,7 +68,8 @@ def _measures() -> dict[str, Column]:
     cents = F.round(F.col("unit_price") * CENTS).cast("bigint")
     conceded = F.round(F.col("concession").cast("double") * CENTS).cast("bigint")
     measures = {
-        **{f"{name}s": F.count_if(kind == name) for name in ("view", "cart", "review", "offer_view")},
+        **{f"{name}s": F.count_if(kind == name) for name in ("view", "review", "offer_view")},
+        "carts": F.count_if(is_carted()),
         "redeems": F.count_if(kind == "offer_redeem"),
         "units": _sum(is_bought, quantity),
         "units_returned": _sum(is_returned, -quantity),

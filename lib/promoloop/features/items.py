@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from promoloop.features.cutoffs import add_as_of
-from promoloop.features.days import CENTS
+from promoloop.features.days import CENTS, is_carted
 from promoloop.features.users import WINDOWS
 
 
@@ -22,7 +22,7 @@ def per_item(events: DataFrame, items: DataFrame, as_of: date, lookback_days: in
         .groupBy("item_id", "occurred_on")
         .agg(
             F.count_if(kind == "view").alias("views"),
-            F.count_if(kind == "cart").alias("carts"),
+            F.count_if(is_carted()).alias("carts"),
             F.count_if(is_bought).alias("purchases"),
             F.coalesce(F.sum(F.when(is_bought, F.col("quantity"))), F.lit(0)).alias("units"),
             F.coalesce(F.sum(cents), F.lit(0)).alias("revenue"),

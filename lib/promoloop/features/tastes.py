@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from promoloop.features.cutoffs import add_as_of
+from promoloop.features.days import is_carted
 
 # A cart says more than a view, a purchase more than a cart; the weights follow the square root of how rare each is (119 : 3.1 : 1).
 WEIGHTS = {"views": 1, "carts": 6, "units": 11}
@@ -54,7 +55,7 @@ def _weighted(counts: Mapping[str, Column]) -> Column:
 def _counts() -> dict[str, Column]:
     kind, is_bought = F.col("event_type"), (F.col("event_type") == "purchase") & (F.col("quantity") > 0)
     units = F.coalesce(F.sum(F.when(is_bought, F.col("quantity"))), F.lit(0)).cast("bigint")
-    return {"views": F.count_if(kind == "view"), "carts": F.count_if(kind == "cart"), "units": units}
+    return {"views": F.count_if(kind == "view"), "carts": F.count_if(is_carted()), "units": units}
 
 
 def _summary(everything: Column, kept: int) -> list[Column]:

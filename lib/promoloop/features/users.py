@@ -26,13 +26,14 @@ def per_user(
 ) -> DataFrame:
     """Features of every user on each of `days`: one row per user_id and as_of_on, users without behaviour included.
 
-    Only events that occurred before as_of_on, at most `lookback_days` ago, are used. Counts are 0 where nothing happened; recencies, shares
-    and means are null where there is nothing to take them of. A user who joined on as_of_on or later, and did nothing before, has no row.
+    Only events that occurred before as_of_on, at most `lookback_days` ago, are used; days_since_first_event alone looks further back.
+    Counts are 0 where nothing happened; recencies, shares and means are null where there is nothing to take them of. A user who joined on
+    as_of_on or later, and did nothing before, has no row.
     """
     past = events.where(F.col("occurred_on") < F.lit(max(days)).cast("date"))
     known = past.transform(add_item_facts, items)
     by_day = known.transform(per_user_day, promotions)
-    behaviour = by_day.transform(add_as_of, days, lookback_days).groupBy("user_id", "as_of_on").agg(*_totals())
+    behaviour = by_day.transform(add_as_of, days, lookback_days).groupBy("user_id", "as_of_on").agg(*_totals(lookback_days))
     categories = _named(per_user_taste(known, "category", days, lookback_days, kept_tastes), "category", "categories")
     brands = _named(per_user_taste(known, "brand", days, lookback_days, kept_tastes), "brand", "brands")
     key = ["user_id", "as_of_on"]
@@ -43,16 +44,22 @@ def per_user(
 
 
 def _everyone(users: DataFrame, past: DataFrame, days: Sequence[date]) -> DataFrame:
-    """Users known on each day: those who joined before it (or when, nobody knows), and those who did something before it."""
+    """Users known on each day: those who joined before it (or when, nobody knows), and those who did something before it.
+
+    Adds days_since_first_event, null where there was none before the day.
+    """
     cutoffs = F.explode(F.array(*(F.lit(day).cast("date") for day in days)))
     first_seen = past.groupBy("user_id").agg(F.min("occurred_on").alias("_seen_on"))
     people = users.select("user_id", "joined_on", *DEMOGRAPHICS)
-    is_known = (F.col("joined_on") < F.col("as_of_on")) | F.col("joined_on").isNull() | (F.col("_seen_on") < F.col("as_of_on"))
-    return people.join(first_seen, "user_id", "full").withColumn("as_of_on", cutoffs).where(is_known)
+    is_seen = F.col("_seen_on") < F.col("as_of_on")
+    is_known = (F.col("joined_on") < F.col("as_of_on")) | F.col("joined_on").isNull() | is_seen
+    known = people.join(first_seen, "user_id", "full").withColumn("as_of_on", cutoffs).where(is_known)
+    return known.withColumn("days_since_first_event", F.when(is_seen, F.datediff("as_of_on", "_seen_on")))
 
 
-def _totals() -> list[Column]:
+def _totals(lookback_days: int) -> list[Column]:
     age = F.col("_age")
+    gap = F.when(age + F.col("order_gap") <= lookback_days, F.col("order_gap"))  # the earlier order, too, is looked back to
     windowed = [F.sum(F.when(age <= w, F.col(name))).alias(f"count_{name}_{w}d") for name in _COUNTED for w in WINDOWS]
     windowed += [(F.sum(F.when(age <= w, F.col("spend"))) / CENTS).alias(f"spend_{w}d") for w in WINDOWS]
     recencies = {"visit": "visits", "cart": "carts", "order": "orders", "redeem": "redeems", "offer_view": "offer_views"}
@@ -67,10 +74,9 @@ def _totals() -> list[Column]:
         F.count_if(age <= 30).alias("count_active_days_30d"),
         F.count_if(F.col("visits") > 0).alias("_visit_days"),
         F.max(F.when(F.col("visits") > 0, age)).alias("_first_visit"),
-        F.max(age).alias("days_since_first_event"),
-        F.count("order_gap").alias("_gaps"),
-        F.sum("order_gap").alias("_gap"),
-        F.sum(F.col("order_gap") * F.col("order_gap")).alias("_gap_squared"),
+        F.count(gap).alias("_gaps"),
+        F.sum(gap).alias("_gap"),
+        F.sum(gap * gap).alias("_gap_squared"),
         F.sum(F.when(F.dayofweek("occurred_on").isin(1, 7), F.col("visits"))).alias("_weekend_visits"),
     ]
 

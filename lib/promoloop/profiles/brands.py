@@ -41,11 +41,12 @@ _UNSEEN = 1e-4  # probability granted to a brand that was no candidate
 def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesSettings, seed: int) -> Trained:
     """Choose by cross-validation on `rows`, judge on `holdout`, fit anew on `latest`: frames of user features with next_brand.
 
-    Where fewer than twenty users bought anything of a known brand, a brand's popularity is its probability for everyone.
+    Where fewer than twenty users of `rows` or of `latest` bought anything of a known brand, a brand's popularity is its probability for
+    everyone.
     """
     buyers = holdout.where(F.col("next_brand").isNotNull()).select(*KEY)
     judged = with_candidates(holdout, "brands", own.popular_brands).join(buyers, list(KEY))  # popular among all, not among buyers
-    if rows.where(F.col("next_brand").isNotNull()).limit(_FEWEST).count() < _FEWEST:
+    if any(few.where(F.col("next_brand").isNotNull()).limit(_FEWEST).count() < _FEWEST for few in (rows, latest)):
         popular = constant("popularity AS p")
         return Trained(NAME, popular, _figures(probabilities(popular, judged), holdout), {"kind": "popularity", "is_constant": True})
     pairs = _labelled(rows, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed)).transform(settle)

@@ -24,6 +24,7 @@ from promoloop.profiles.trained import (
     best_of,
     binary_figures,
     calibration,
+    class_counts,
     constant,
     exact_auc,
     fold,
@@ -57,11 +58,10 @@ _OVERDUE = "LEAST(COALESCE(TRY_DIVIDE(days_since_order, days_between_orders), 0D
 def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesSettings, seed: int) -> Trained:
     """Choose by cross-validation on `rows`, judge on `holdout`, fit anew on `latest`: frames of user features with `label`.
 
-    Where fewer than twenty users bought, or did not, the model is the base rate, and says so in its parameters.
+    Where fewer than twenty users of `rows` or of `latest` bought, or did not, the model is the base rate, and says so in its parameters.
     """
-    counts = {row["label"]: row["count"] for row in rows.groupBy("label").count().collect()}
-    if min(counts.get(0.0, 0), counts.get(1.0, 0)) < _FEWEST:
-        return _constant(rows, holdout, latest, own)
+    if any(min(class_counts(few)) < _FEWEST for few in (rows, latest)):
+        return _constant(holdout, latest, own)
     prepared = Pipeline(stages=_inputs()).fit(rows)
     folded = prepared.transform(rows).select("features", "label", fold(F.col("user_id"), own.folds, seed).alias("fold"))
     folded = settle(folded)
@@ -120,7 +120,7 @@ def _weights(model: PipelineModel, rows: DataFrame) -> list[dict[str, object]]:
     return importances(chosen, [float(weight) for weight in regression.coefficients.toArray()])
 
 
-def _constant(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesSettings) -> Trained:
+def _constant(holdout: DataFrame, latest: DataFrame, own: ProfilesSettings) -> Trained:
     """The base rate for everyone, with one buyer and one other user added so that it is never 0 or 1."""
     found = latest.agg(F.sum("label"), F.count("*")).first()
     rate = ((found[0] if found and found[0] else 0.0) + 1) / ((found[1] if found else 0) + 2)

@@ -16,7 +16,16 @@ from pyspark.sql import functions as F
 from promoloop.features import FORMS
 from promoloop.frames import settle
 from promoloop.profiles.pairs import KEY
-from promoloop.profiles.trained import Params, Trained, binary_figures, calibration, constant, importances, positive_probability
+from promoloop.profiles.trained import (
+    Params,
+    Trained,
+    binary_figures,
+    calibration,
+    class_counts,
+    constant,
+    importances,
+    positive_probability,
+)
 from promoloop.settings.learning import ProfilesSettings
 
 NAME = "form_preference"
@@ -29,19 +38,18 @@ _FEATURES = (*(f"is_{form}" for form in FORMS), *_OWN, *_USER)
 def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, exposures: DataFrame, own: ProfilesSettings, seed: int) -> Trained:
     """Fit on `rows`, judge on `holdout`, fit anew on `latest`; `exposures` holds what became of offers of each form.
 
-    Where fewer than twenty offers were redeemed, or left, one rate stands for every form: nobody prefers any.
+    Where fewer than twenty offers of `rows` or of `latest` were redeemed, or left, one rate stands for every form: nobody prefers any.
     """
-    labelled = _labelled(rows, exposures, own).transform(settle)
-    counts = {row["label"]: row["count"] for row in labelled.groupBy("label").count().collect()}
-    if min(counts.get(0.0, 0), counts.get(1.0, 0)) < _FEWEST:
-        redeemed, left = counts.get(1.0, 0), counts.get(0.0, 0)
+    labelled, final_labelled = (_labelled(of, exposures, own).transform(settle) for of in (rows, latest))
+    left, redeemed = class_counts(labelled)
+    if min(left, redeemed, *class_counts(final_labelled)) < _FEWEST:
         flat = constant(f"CAST({(redeemed + 1) / (redeemed + left + 2)!r} AS DOUBLE) AS p")
         judged = probabilities(flat, _labelled(holdout, exposures, own))
         return Trained(NAME, flat, binary_figures(judged), {"kind": "base rate", "is_constant": True})
     pipeline = Pipeline(stages=[_inputs(), VectorAssembler(inputCols=list(_FEATURES), outputCol="features"), _tree(seed)])
     judged = probabilities(pipeline.fit(labelled), _labelled(holdout, exposures, own)).select("label", "p").transform(settle)
     figures, table = binary_figures(judged), calibration(judged)
-    final = pipeline.fit(_labelled(latest, exposures, own))
+    final = pipeline.fit(final_labelled)
     tree = cast(Any, final.stages[-1])
     card = {
         "calibration": table,

@@ -28,10 +28,11 @@ _TRUSTED = "SELECT *, interest * log_activity AS trusted_interest FROM __THIS__"
 def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, next_interest: DataFrame, own: ProfilesSettings, seed: int) -> Trained:
     """Choose by cross-validation on `rows`, judge on `holdout`, fit anew on `latest`; `next_interest` holds what came next.
 
-    Where fewer than twenty pairs were touched, the past share stands for the next.
+    Where fewer than twenty pairs of `rows` or of `latest` were touched, the past share stands for the next.
     """
     pairs = _labelled(rows, next_interest, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed))
-    if pairs.where("label > 0").limit(_FEWEST).count() < _FEWEST:
+    final_pairs = _labelled(latest, next_interest, own, seed)
+    if any(few.where("label > 0").limit(_FEWEST).count() < _FEWEST for few in (pairs, final_pairs)):
         past = constant("interest AS prediction")
         judged = _labelled(holdout, next_interest, own, seed)
         return Trained(NAME, past, _figures(past, judged, holdout), {"kind": "past share", "is_constant": True})
@@ -42,7 +43,7 @@ def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, next_interest:
     penalty, cv_rmse = best_of(_PENALTIES, searched)
     judged = _labelled(holdout, next_interest, own, seed)
     figures = {**_figures(PipelineModel([*inputs.stages, searched.bestModel]), judged, holdout), "cv_rmse": cv_rmse}
-    final = Pipeline(stages=[*_inputs(), regression.copy({regression.regParam: penalty})]).fit(_labelled(latest, next_interest, own, seed))
+    final = Pipeline(stages=[*_inputs(), regression.copy({regression.regParam: penalty})]).fit(final_pairs)
     fitted = cast(Any, final.stages[-1])
     card = {
         "importances": importances(_FEATURES, [float(weight) for weight in fitted.coefficients.toArray()]),
@@ -67,13 +68,12 @@ def _inputs() -> list[Any]:
 
 
 def _labelled(rows: DataFrame, next_interest: DataFrame, own: ProfilesSettings, seed: int) -> DataFrame:
-    """Pairs of users who did anything in the window, with the share each category got; thinned to max_rows by user; settled."""
-    active = next_interest.select(*KEY).distinct()
-    everyone = rows.join(active, list(KEY), "left_semi")
-    share = own.max_rows / max(1, everyone.count() * own.popular_categories)
-    chosen = everyone.transform(thin, ["user_id"], share, seed)
-    pairs = with_candidates(chosen, "categories", own.popular_categories).join(next_interest, [*KEY, "name"], "left")
-    labelled = pairs.withColumn("label", F.coalesce("next_interest", F.lit(0.0)))
+    """Pairs of users who did anything in the window, with the share each category got; thinned to max_rows by user and day; settled."""
+    active = rows.select(*KEY).join(next_interest.select(*KEY).distinct(), list(KEY), "left_semi")
+    share = own.max_rows / max(1, active.count() * own.popular_categories)
+    chosen = active.transform(thin, list(KEY), share, seed)  # by user alone it would keep those whom `history.recall` kept
+    pairs = with_candidates(rows, "categories", own.popular_categories).join(chosen, list(KEY), "left_semi")  # popular among all, too
+    labelled = pairs.join(next_interest, [*KEY, "name"], "left").withColumn("label", F.coalesce("next_interest", F.lit(0.0)))
     return labelled.repartition(own.partitions, "user_id").sortWithinPartitions(*KEY, "name").transform(settle)
 
 

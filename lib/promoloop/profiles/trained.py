@@ -65,6 +65,12 @@ def binary_figures(judged: DataFrame) -> dict[str, float]:
     }
 
 
+def class_counts(rows: DataFrame) -> tuple[int, int]:
+    """How many rows have label 0, and how many 1."""
+    counts = {row["label"]: row["count"] for row in rows.groupBy("label").count().collect()}
+    return counts.get(0.0, 0), counts.get(1.0, 0)
+
+
 def entropy(rate: float) -> float:
     """Mean log loss of always saying `rate`, nats."""
     return -sum(p * math.log(p) for p in (rate, 1 - rate) if p > 0)

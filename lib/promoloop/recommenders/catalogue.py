@@ -83,16 +83,17 @@ def popularity(interactions: DataFrame, users: DataFrame, popularity_by: list[st
 
 
 def repeats(interactions: DataFrame) -> DataFrame:
-    """One row per item ever bought: `buyers`, `repeaters` (more than once), `gaps` between their purchases and `gap_days` in all."""
-    count = F.col("count_purchases")
+    """One row per item ever bought: `buyers`, `repeaters` (on more than one day), `gaps` between their purchases, `gap_days` in all."""
+    count, gap_days = F.col("count_purchases"), F.col("days_since_first_purchase") - F.col("days_since_purchase")
+    is_repeater = (count > 1) & (gap_days > 0)  # two lines of one order are one purchase
     return (
         interactions.where(count > 0)
         .groupBy("item_id")
         .agg(
             F.count("*").alias("buyers"),
-            F.count_if(count > 1).alias("repeaters"),
-            F.sum(F.when(count > 1, count - 1).otherwise(0)).alias("gaps"),
-            F.sum(F.when(count > 1, F.col("days_since_first_purchase") - F.col("days_since_purchase")).otherwise(0)).alias("gap_days"),
+            F.count_if(is_repeater).alias("repeaters"),
+            F.sum(F.when(is_repeater, count - 1).otherwise(0)).alias("gaps"),
+            F.sum(F.when(is_repeater, gap_days).otherwise(0)).alias("gap_days"),
         )
     )
 

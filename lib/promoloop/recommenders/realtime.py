@@ -9,7 +9,7 @@ day that arrives after that counts from the next start of a process that follows
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Window
@@ -28,10 +28,9 @@ def touched(arrived: DataFrame, as_of: date) -> DataFrame:
     return arrived.where(is_new).select("user_id").distinct()
 
 
-def day_after(arrived: DataFrame) -> date | None:
-    """The day after the last event of `arrived`, None where there is none: the day its users' strengths are taken on."""
-    row = arrived.agg(F.max("occurred_on").alias("last")).first()
-    return None if row is None or row["last"] is None else row["last"] + timedelta(days=1)
+def is_news(arrived: DataFrame, as_of: date) -> bool:
+    """Whether anything in `arrived` occurred on `as_of` or later."""
+    return not arrived.where(F.col("occurred_on") >= F.lit(as_of)).isEmpty()
 
 
 @dataclass(frozen=True)
@@ -47,21 +46,22 @@ def refresh(
     past: Past,
     events: DataFrame,
     items: DataFrame,
-    day: date,
     goods: Catalogue,
     judge: Ranker,
     settings: RecommendersSettings,
     seed: int,
 ) -> DataFrame:
-    """Lists (`serving.SCHEMA_OF_EVERY_RANK`) of the `touched` users (rows of users) from their `past` and their `events` from then to
-    `day`, with the stock `items` has now. A shorter list must not keep the end of the longer one it replaces: so every rank has a row.
+    """Lists (`serving.SCHEMA_OF_EVERY_RANK`) of the `touched` users (rows of users) from their `past` and their `events` since,
+    with the stock `items` has now. A shorter list must not keep the end of the longer one it replaces: so every rank has a row.
 
-    Items that came after `goods` was made wait for the next `goods`.
+    Strengths are those of the day after the user's own last event, so a list is the same whatever take an event came with, and late ones
+    hide none. Items that came after `goods` was made wait for the next `goods`.
     """
     few = F.broadcast(touched.select("user_id"))
-    before = past.sums.join(few, "user_id", "left_semi").transform(interactions.aged, (day - past.as_of).days, settings)
+    before = past.sums.join(few, "user_id", "left_semi")
     recent = events.where(F.col("occurred_on") >= F.lit(past.as_of)).join(few, "user_id", "left_semi")
-    strengths = interactions.settled(interactions.added(before, interactions.sums(recent, day, settings)))
+    since = interactions.sums_of_all(recent, past.as_of, settings)
+    strengths = interactions.added(before, since).transform(interactions.followed, settings).transform(interactions.settled)
     histories = interactions.histories(strengths, catalogue.indexes_of(goods, items.sparkSession), settings)
     whom = serving.with_histories(touched, histories, settings.popularity_by)
     return serving.recommend(whom, with_stock(goods, items), judge, settings, seed, has_every_rank=True)
@@ -80,13 +80,12 @@ class Follower:
     @contextmanager
     def lists(self, arrived: DataFrame, shop: Shop) -> Iterator[DataFrame | None]:
         """Yield the lists (`refresh`) of the users `arrived` tells something new of, from the `shop` as it is now; None: of nobody."""
-        day = day_after(arrived)
-        if day is None or day <= self.past.as_of:
+        if not is_news(arrived, self.past.as_of):
             yield None
             return
         whom = shop.users.join(F.broadcast(touched(arrived, self.past.as_of)), "user_id", "left_semi").cache()
         try:
-            yield refresh(whom, self.past, shop.events, shop.items, day, self.goods, self.judge, self.settings, self.seed)
+            yield refresh(whom, self.past, shop.events, shop.items, self.goods, self.judge, self.settings, self.seed)
         finally:
             whom.unpersist()
 

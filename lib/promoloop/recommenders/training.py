@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promoloop.errors import UserError
 from promoloop.frames import both, settle, side_by_side
 from promoloop.recommenders import (
     catalogue,
@@ -55,6 +56,7 @@ def train(shop: Shop, as_of: date, settings: RecommendersSettings, seed: int, bl
     Two horizons back the parameters of the factorisation are chosen by what they foresee of the horizon that follows (`trials`), the
     item side is learned and candidates are made; that horizon labels them. One horizon back, with the histories of that day, the
     rankers are judged on the last horizon; the best serves. The item side it serves with is learned from everything meanwhile.
+    Raises UserError where nothing is known before those two horizons.
     """
     spark = shop.items.sparkSession
     vectors = settle(content.per_item(shop.items, settings.content_width))
@@ -62,6 +64,12 @@ def train(shop: Shop, as_of: date, settings: RecommendersSettings, seed: int, bl
     strengths = (interactions.per_user_item(shop.events, day, settings) for day in (first, last, as_of))
     before_first, before_last, everything = side_by_side(spark, *(partial(settle, rows) for rows in strengths))
     indexes = catalogue.indexes(shop.items)
+    if before_first.join(F.broadcast(indexes), "item_id").isEmpty():
+        need, horizon = 2 * settings.horizon_days, settings.horizon_days
+        raise UserError(
+            f"events hold nothing on known items more than {need} days before {as_of}, "
+            f"which the recommender needs (recommenders.horizon_days is {horizon})"
+        )
     settings, tried = trials.choose(before_first, _taken(shop, indexes, first, settings), indexes, settings, seed, blocks)
     final, (judge, figures, measured) = both(
         spark,
