@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from promoloop import session, tables
 from promoloop.evaluation import effects, evaluations, subjects
-from promoloop.offers import log
+from promoloop.offers import decisions, log
 from promoloop.offers.log import Shop
 from promoloop.settings import load
 
@@ -45,12 +45,13 @@ def main() -> None:
     with session.opened(own) as spark:
         read = {t.name: tables.read(spark, own, t) for t in (tables.EVENTS, tables.USERS, tables.ITEMS, tables.PROMOTIONS)}
         of_plan = F.col("run_id") == F.lit(own.run.run_id)
-        offers, _ = evaluations.closed_on(tables.read(spark, own, tables.OFFERS).where(of_plan), read["events"], own.evaluation)
+        offers, due = evaluations.closed_on(tables.read(spark, own, tables.OFFERS).where(of_plan), read["events"], own.evaluation)
         known = log.known(read["events"], read["items"], offers, own.offers.assumed_margin)
         shop = Shop(read["users"], read["items"], read["promotions"], known)
         truth = tables.read(spark, own, tables.TRUTH_OFFERS).where(F.col("as_of_on") == F.lit(own.run.as_of))
         worth = truth.select("user_id", "promotion_id", F.col("expected_profit").alias("worth"))
-        decided = subjects.per_decision(offers, shop, tables.read(spark, own, tables.USER_PROFILES), own.evaluation.baseline_days)
+        profiles, is_covered = tables.read(spark, own, tables.USER_PROFILES), decisions.is_covered(due.log_days)
+        decided = subjects.per_decision(offers, shop, profiles, own.evaluation.baseline_days, is_covered)
         planned = (
             decided.where("arm_group = 'planned' and is_randomised")
             .join(worth, ["user_id", "promotion_id"], "left")

@@ -19,12 +19,13 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     optional = {table.name: spark.createDataFrame([], table.schema) for table in (tables.USER_PROFILES, tables.OFFER_SCORES)}
     optional |= {name: tables.read(spark, settings, table) for name, table in _WANTED.items() if tables.exists(spark, settings, table)}
     offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
-    closed, end = evaluations.closed_on(offers, events, settings.evaluation)
+    judged, due = evaluations.closed_on(offers, events, settings.evaluation)
     shop = Shop(users, items, promotions, log.known(events, items, offers, settings.offers.assumed_margin))
     profiles, scores, truth = optional["user_profiles"], optional["offer_scores"], optional.get("truth_offers")
-    measured = evaluations.per_metric(closed, shop, profiles, scores, truth, settings.execution.explore_share, settings.evaluation)
-    written = tables.merge(measured, settings, tables.EVALUATIONS)
-    return Outcome(rows_out=written, figures={"log_ends": str(end)})
+    share = settings.execution.explore_share
+    measured = evaluations.per_metric(judged, due.log_days, shop, profiles, scores, truth, share, settings.evaluation)
+    written = tables.replace_runs(measured, settings, tables.EVALUATIONS, due.run_ids)
+    return Outcome(rows_out=written, figures={"log_ends": str(due.log_days and due.log_days[1])})
 
 
 _WANTED = {table.name: table for table in (tables.USER_PROFILES, tables.OFFER_SCORES, tables.TRUTH_OFFERS)}

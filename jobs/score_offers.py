@@ -20,7 +20,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     segments = tables.read(spark, settings, tables.USER_PROFILES).where(F.col("as_of_on") == F.lit(as_of))
     offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     before = F.lit(as_of).cast("timestamp")
-    offers = offers.where(F.col("valid_from_at") < before)  # a rerun must not learn from its own plan
+    offers = offers.where(F.col("issued_at") < before)  # a rerun must not learn from its own plan; what was issued may begin later
     shop = Shop(users, items, promotions, log.known(events, items, offers, settings.offers.assumed_margin, before))
     learned = scores.train(offers, shop, as_of, settings.offers)
     few = tables.read_or_empty(spark, settings, tables.PROMOTION_RECOMMENDATIONS).where(F.col("as_of_on") == F.lit(as_of))

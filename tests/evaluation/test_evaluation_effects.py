@@ -1,12 +1,14 @@
 """Estimators against effects that are known because the rows were made with them; many worlds at once, one per run_id."""
 
+from datetime import date, timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promoloop.evaluation import effects, observed, policies, ranking
+from promoloop.evaluation import effects, observed, policies, ranking, subjects
 
 WORLDS, USERS, EFFECT = 200, 240, 1.5
 
@@ -21,7 +23,7 @@ def decisions(spark: SparkSession) -> DataFrame:
     profit = held + np.where(is_keen, 2 * EFFECT, 0.0) * is_sent
     rows = pd.DataFrame({
         "run_id": [f"w{i // USERS:03d}" for i in range(n)], "user_id": [f"u{i}" for i in range(n)],
-        "is_sent": is_sent, "e": 0.7, "offer_id": [f"o{i}" for i in range(n)],
+        "is_sent": is_sent, "is_randomised": True, "e": 0.7, "offer_id": [f"o{i}" for i in range(n)],
         "past_margin": x, "profit": profit, "revenue": profit * 2, "expected_value": np.where(is_keen, 2.0, 1.0) + rng.random(n) / 10,
         "is_redeemed": is_sent & is_keen, "own_concession": np.where(is_sent & is_keen, 0.5, 0.0),
         "promotion_id": "p", "form": "gift", "segment": None,
@@ -111,9 +113,27 @@ def test_policies_are_valued_from_another_s_draws(spark: SparkSession) -> None:
 
 def test_a_user_with_two_offers_counts_once_in_all_and_in_each_promotion(decisions: DataFrame) -> None:
     base = decisions.where("run_id = 'w003' and scope = 'all'").drop("scope", "is_first")
-    twin = base.withColumns({"offer_id": F.concat("offer_id", F.lit("/2")), "promotion_id": F.lit("q"), "form": F.lit("discount")})
-    scoped = effects.per_scope(base.unionByName(twin)).cache()
-    rows = effects.measure(scoped, 30).where("metric = 'incremental_profit' and method = 'difference'").collect()
+    base = base.withColumn("top", F.lit(100))
+    twin = base.withColumns({
+        "offer_id": F.concat("offer_id", F.lit("/2")), "promotion_id": F.lit("q"), "form": F.lit("discount"), "top": F.lit(20)
+    })  # fmt: skip
+    targeted = base.withColumns({"offer_id": F.concat(F.lit("-"), "offer_id"), "is_randomised": F.lit(False)})
+    scoped = effects.per_scope(base.unionByName(twin).unionByName(targeted)).cache()
+    rows = effects.measure(scoped.where("is_randomised"), 30).where("metric = 'incremental_profit' and method = 'difference'").collect()
     found = {row.scope: (row.count_treated, row.value) for row in rows}
-    assert found["all"] == found["promotion:p"] == found["form:discount"]
-    assert scoped.where("scope = 'all'").count() == 2 * USERS
+    for scope in ("promotion:p", "form:discount", "top:20"):  # in the last two only a later offer of theirs
+        assert found[scope] == pytest.approx(found["all"]), scope
+    assert scoped.where("scope = 'all'").count() == 3 * USERS
+
+
+def test_a_run_is_evaluated_whole_or_not_at_all(spark: SparkSession) -> None:
+    """The log is of days 0 to 100, and 30 are looked back. Windows: first and last day, of each offer of a run."""
+    windows = {
+        "ends twice": [(10, 20), (10, 80)], "half open": [(60, 90), (60, 110)], "long ago": [(10, 20), (10, 70)],
+        "open": [(90, 101)], "before the log": [(-5, 90)],
+    }  # fmt: skip
+    day = date(2026, 1, 1)
+    rows = [(run, *(f"{day + timedelta(days=n)}" for n in window)) for run, each in windows.items() for window in each]
+    texts = spark.createDataFrame(rows, "run_id string, from_at string, until_at string")
+    offers = texts.select("run_id", *(F.col(f"{end}_at").cast("timestamp").alias(f"valid_{end}_at") for end in ("from", "until")))
+    assert subjects.due(offers, (day, day + timedelta(days=100)), 30) == ["ends twice", "half open"]

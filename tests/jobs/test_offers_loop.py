@@ -44,6 +44,9 @@ def test_the_loop_from_scores_to_measured_effects(spark: SparkSession, scored: S
     assert sent.count() == offers.where("is_sent").count()
 
     _respond(spark, offers, settings)
+    early = {"metric": "effective_users", "scope": "all", "method": "refused"}
+    told = builders.rows(spark, tables.EVALUATIONS, *({"run_id": run, **early} for run in ("campaign-1", "campaign-0")))
+    tables.replace_table(told, settings, tables.EVALUATIONS)
     evaluate_promotions.run(spark, settings)
     rows = tables.read(spark, settings, tables.EVALUATIONS)
     measured = tables.content_hash(rows)
@@ -51,6 +54,7 @@ def test_the_loop_from_scores_to_measured_effects(spark: SparkSession, scored: S
     evaluate_promotions.run(spark, settings.model_copy(update={"execution": fewer}))
     assert tables.content_hash(tables.read(spark, settings, tables.EVALUATIONS)) == measured
     found = {(row.run_id, row.metric, row.scope, row.method): row for row in rows.collect()}
+    assert [run for run in ("campaign-1", "campaign-0") if (run, *early.values()) in found] == ["campaign-0"]  # not evaluated: it stays
     past = found[("campaign-1", "incremental_profit_per_user", "all", "cuped")]
     assert past.is_causal
     assert abs(past.value - 4 * randomised_shop.REDEEMS / 2) < 0.75 * (past.high - past.low)  # three standard errors
@@ -65,8 +69,13 @@ def test_targeted_campaigns_are_associations(spark: SparkSession, scored: Settin
     settings = copied(scored, settings_with("evaluation.min_effective_users=5"))
     past = tables.read(spark, scored, tables.PAST_OFFERS)
     targeted = past.where("is_sent").withColumn("propensity", F.lit(None).cast("double"))
-    tables.replace_table(targeted, settings, tables.PAST_OFFERS)
+    begins = datetime(2026, 3, 5, tzinfo=UTC)  # issued before the day, to begin after it
+    held = {"user_id": "u0000", "promotion_id": "tea-20", "valid_from_at": begins, "valid_until_at": begins + timedelta(days=9)}
+    later = builders.rows(spark, tables.PAST_OFFERS, {"arm": "treatment", **held})
+    tables.replace_table(targeted.unionByName(later), settings, tables.PAST_OFFERS)
     assert score_offers.run(spark, settings).figures["effects_rest_on"] == "observational"
+    scores = tables.read(spark, settings, tables.OFFER_SCORES).where("user_id = 'u0000'").select("promotion_id")
+    assert [row.promotion_id for row in scores.collect()] == ["mug-gift"]
     evaluate_promotions.run(spark, settings)
     rows = tables.read(spark, settings, tables.EVALUATIONS).collect()
     assert {row.method for row in rows} == {"observational", "observed"}

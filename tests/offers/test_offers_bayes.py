@@ -1,6 +1,6 @@
 """Regressions against rows made with known coefficients, and the ledger read as experiments."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -56,7 +56,7 @@ def test_the_ledger_is_a_series_of_experiments(spark: SparkSession) -> None:
     """Planned 0.8 : 0.2; explorers drew p, r or none with 0.02 each; a past campaign's explored share its controls."""
     ids = "offer_id string, run_id string, promotion_id string, arm string, is_sent boolean, propensity double"
     schema = f"{ids}, valid_from_at timestamp, valid_until_at timestamp"
-    day = datetime(2026, 1, 1)
+    day = datetime(2026, 1, 1, tzinfo=UTC)
     rows = [
         ("1", "own", "p", "treatment", True, 0.8), ("2", "own", "p", "control", False, 0.2),
         ("3", "own", "p", "explore", True, 0.02), ("4", "own", "r", "explore", True, 0.02), ("5", "own", None, "explore", False, 0.02),
@@ -72,3 +72,15 @@ def test_the_ledger_is_a_series_of_experiments(spark: SparkSession) -> None:
     assert [found[i].e for i in "678"] == pytest.approx([0.6, 0.6, 0.6])
     assert found["9"].e is None
     assert not found["9"].is_randomised
+
+    # the log ends in the middle of a run, after the window of p: explorers of p are compared with those sent nothing that stand for p
+    until = {"p": day + timedelta(days=7), "r": day + timedelta(days=20), None: day + timedelta(days=20)}
+    half = [("10", "half", "p", "explore", True, 0.02), ("11", "half", "r", "explore", True, 0.02)]
+    half += [(f"{number}", "half", None, "explore", False, 0.02) for number in range(12, 36)]
+    early = [("before", "past", "q", "treatment", True, 0.5, day - timedelta(days=1), day + timedelta(days=6))]
+    known = decisions.is_covered((day.date(), until["p"].date()))
+    ledger = spark.createDataFrame([*((*row, day, until[row[2]]) for row in half), *early], schema)
+    rest = {row.offer_id: row for row in decisions.add_assignment(ledger, known).collect()}
+    assert {"10"} < set(rest) < {row[0] for row in half} - {"11"}
+    assert {(row.arm_group, row.promotion_id, round(row.e, 6)) for row in rest.values()} == {("explore", "p", round(2 / 3, 6))}
+    assert decisions.add_assignment(ledger, decisions.is_covered(None)).isEmpty()

@@ -1,13 +1,17 @@
 """The response model finds who responds, by how much, and at what cost; and knows when it knows nothing."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+import builders
 import randomised_shop
-from promoloop.offers import eligibility, log, response, scores
+from promoloop import tables
+from promoloop.offers import context, eligibility, log, response, scores
 from promoloop.offers.log import Shop
 from promoloop.settings import Settings
 
@@ -36,9 +40,10 @@ def test_effects_are_found_where_they_are(spark: SparkSession, settings: Setting
     assert 0 < tea["tea"]["profit_deviation"] < 2
 
 
-def test_without_offers_the_scores_are_the_prior(spark: SparkSession, settings: Settings) -> None:
+def test_without_offers_of_sound_promotions_the_scores_are_the_prior(spark: SparkSession, settings: Settings) -> None:
     shop = randomised_shop.build(spark, users=60)
-    learned, scored = _scored(shop, shop.past_offers.limit(0), settings)
+    rate = F.when(F.col("promotion_id") == "tea-10", 0.0).otherwise(F.col("discount_rate"))
+    learned, scored = _scored(replace(shop, promotions=shop.promotions.withColumn("discount_rate", rate)), shop.past_offers, settings)
     assert learned.evidence == "prior"
     gift = scored.where("promotion_id = 'mug-gift'").first()
     assert gift is not None
@@ -56,6 +61,23 @@ def test_offers_without_propensity_teach_redemption_but_no_effect(spark: SparkSe
     shares = dict(zip(learned.margin.names, learned.margin.mean, strict=True))
     assert shares["share"] == settings.offers.prior_incremental_share
     assert scored.where("p_redeem > 0.3").count() > 0
+
+
+def test_a_log_without_order_ids_and_with_a_ledger_older_than_it(spark: SparkSession) -> None:
+    """One user takes two things out of the cart that were put in, buys two on a day; another buys one; a message went out before."""
+    day = datetime(2026, 1, 10, tzinfo=UTC)
+    bought = {"event_type": "purchase", "price": Decimal("10.00"), "occurred_at": day}
+    carts = [{"user_id": "a", "event_type": "cart", "quantity": n, "occurred_at": day} for n in (None, 2, -1, -2)]
+    events = [*carts, *({"user_id": "a", "quantity": n, **bought} for n in (1, 2)), {"user_id": "b", "quantity": 5, **bought}]
+    stated = [{"event_id": f"{n}", "item_id": "i", **event} for n, event in enumerate(events)]
+    items, users = builders.rows(spark, tables.ITEMS, {"item_id": "i"}), builders.rows(spark, tables.USERS, {"user_id": "a"})
+    old = {"user_id": "a", "is_sent": True, "valid_from_at": day - timedelta(days=90)}
+    known = log.known(builders.rows(spark, tables.EVENTS, *stated), items, builders.rows(spark, tables.PAST_OFFERS, old), 0.3)
+    assert context.norms(known, users).select("norm_order").collect() == [(40.0,)]
+    assert context.first_day(known) == day.date()
+    moments = spark.createDataFrame([("a", day + timedelta(days=3))], "user_id string, at timestamp")
+    seen = context.per_user(moments, known, 60).select("count_carts", "count_days", "interest", "known_days").collect()
+    assert seen == [(2, 1, 2 * 4 + 2 * 10.0, 3.0)]
 
 
 def test_only_eligible_pairs_are_scored(spark: SparkSession, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from builders import rows
 from promoloop import tables
 from promoloop.errors import UserError
 from promoloop.settings import Settings
-from promoloop.tables import ITEM_FEATURES, ITEMS, OFFER_SCORES, OFFERS, RAW_EVENTS
+from promoloop.tables import EVALUATIONS, ITEM_FEATURES, ITEMS, OFFER_SCORES, OFFERS, RAW_EVENTS
 
 DAY, NEXT = date(2026, 3, 2), date(2026, 3, 3)
 
@@ -28,6 +28,17 @@ def test_replacing_a_day_leaves_other_days_and_repeats_to_the_same(spark: SparkS
     after = tables.read(spark, settings, OFFER_SCORES)
     assert tables.content_hash(after) == before
     assert sorted(row.user_id for row in after.collect()) == ["a", "b", "c"]
+
+
+def test_replacing_runs_leaves_others_whatever_their_ids_hold(spark: SparkSession, settings: Settings) -> None:
+    odd = ["it's", "back\\slash\\'", "${spark.app.name}", 'quote"']
+    of_all = rows(spark, EVALUATIONS, *({"run_id": run, "metric": metric} for run in (*odd, "its") for metric in ("old", "older")))
+    tables.replace_table(of_all, settings, EVALUATIONS)
+    new = rows(spark, EVALUATIONS, *({"run_id": run, "metric": "new"} for run in odd[1:]))
+    tables.replace_runs(new, settings, EVALUATIONS, odd)
+    found = sorted((row.run_id, row.metric) for row in tables.read(spark, settings, EVALUATIONS).collect())
+    assert found == sorted([*((run, "new") for run in odd[1:]), ("its", "old"), ("its", "older")])
+    assert tables.replace_runs(new.limit(0), settings, EVALUATIONS, []) == 0
 
 
 def test_times_take_eight_bytes(spark: SparkSession, settings: Settings) -> None:

@@ -23,7 +23,8 @@ from pyspark.sql import functions as F
 from promoloop.evaluation.subjects import OUTCOMES
 
 Z = 1.959964
-_USER = ("run_id", "user_id")
+_USER = ("run_id", "user_id", "is_randomised")
+_SCOPES = {"promotion": "promotion_id", "form": "form", "segment": "segment"}
 _KEY = ("run_id", "scope", "outcome")
 _ARMS = {"sent": "is_sent", "held": "not is_sent"}
 _METHODS = ("difference", "cuped", "doubly_robust")
@@ -32,16 +33,17 @@ _METHODS = ("difference", "cuped", "doubly_robust")
 def per_scope(subjects: DataFrame) -> DataFrame:
     """`subjects`, once per scope each belongs to: all, promotion:ID, form:NAME, segment:NAME, top:PERCENT (of expected value).
 
-    `is_first`: what a user did is theirs, not an offer's, so of several offers of one run to one user (they share an arm) one alone
-    stands for the user in a scope they are all in.
+    `is_first`: what a user did is theirs, not an offer's, so of several randomised offers of one run to one user (they share an arm) the
+    first in a scope alone stands for the user there; and so of those that are not randomised.
     """
-    of_run, of_form = (F.row_number().over(Window.partitionBy(*key).orderBy("offer_id")) == 1 for key in (_USER, (*_USER, "form")))
-    every = [F.lit("all"), F.concat(F.lit("segment:"), F.col("segment"))]
-    every += [F.when(F.col("top") <= share, F.lit(f"top:{share}")) for share in (20, 40, 60, 80)]
-    scopes = [(F.concat(F.lit("promotion:"), F.col("promotion_id")), F.lit(True)), (F.concat(F.lit("form:"), F.col("form")), of_form)]
-    scopes += [(scope, of_run) for scope in every]
-    each = F.array(*(F.when(scope.isNotNull(), F.struct(scope.alias("scope"), first.alias("is_first"))) for scope, first in scopes))
-    return subjects.withColumn("_each", each).withColumn("_each", F.explode(F.array_compact("_each"))).select("*", "_each.*").drop("_each")
+    scopes = [F.lit("all"), *(F.concat(F.lit(f"{of}:"), name) for of, name in _SCOPES.items())]
+    scopes += [F.when(F.col("top") <= share, F.lit(f"top:{share}")) for share in (20, 40, 60, 80)]
+    # by user, before the rows of one become many: one shuffle, of the fewest rows
+    earlier = Window.partitionBy(*_USER).orderBy("offer_id").rowsBetween(Window.unboundedPreceding, -1)
+    before = F.flatten(F.collect_list("_scopes").over(earlier))
+    each = subjects.withColumn("_scopes", F.array_compact(F.array(*scopes))).withColumn("_before", before)
+    scoped = each.withColumn("scope", F.explode("_scopes"))
+    return scoped.withColumn("is_first", ~F.array_contains("_before", F.col("scope"))).drop("_scopes", "_before")
 
 
 def measure(scoped: DataFrame, min_effective: int) -> DataFrame:

@@ -1,7 +1,7 @@
 """The decisions an evaluation is about: one row each, with arms, outcomes, and what was known before the offer."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 
 from pyspark.sql import Column, DataFrame
@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from promoloop.frames import settle
 from promoloop.offers import bayes, context, decisions, eligibility, outcomes
+from promoloop.offers.decisions import Days
 from promoloop.offers.log import Shop
 
 OUTCOMES = ("profit", "revenue")
@@ -17,28 +18,36 @@ _ROUNDING = 1e-6
 _SLOPE, _LEVEL = bayes.Prior(0.0, 0.25), bayes.Prior(0.0, 100.0)
 
 
-def log_end(events: DataFrame) -> date | None:
-    """The first day the log says nothing about; None where it is empty."""
-    last = events.agg(F.max("occurred_on").alias("day")).first()
-    return last["day"] + timedelta(days=1) if last is not None and last["day"] is not None else None
+def log_days(events: DataFrame) -> Days | None:
+    """The first day the log says anything about, and the first after it of which it says nothing; None where it is empty."""
+    found = events.agg(F.min("occurred_on").alias("first"), F.max("occurred_on").alias("last")).first()
+    return (found["first"], found["last"] + timedelta(days=1)) if found is not None and found["last"] is not None else None
 
 
-def closed(offers: DataFrame, end: date, lookback_days: int) -> DataFrame:
-    """Offers whose window closed by `end`, but no longer than `lookback_days` before."""
-    recent = F.col("valid_until_at") > eligibility.midnight(end - timedelta(days=lookback_days))
-    return decisions.closed(offers, eligibility.midnight(end)).where(recent)
+def due(offers: DataFrame, days: Days, lookback_days: int) -> list[str]:
+    """Runs with a decision that the log of `days` covers, and whose last window closed no longer than `lookback_days` before its end.
+
+    Of a run all offers are evaluated or none: what was found for the whole must not give way to what a rest of it says.
+    """
+    long_ago = eligibility.midnight(days[1] - timedelta(days=lookback_days))
+    runs = offers.groupBy("run_id").agg(
+        F.max(decisions.is_covered(days)).alias("has_covered"), F.max("valid_until_at").alias("last_until_at")
+    )
+    return sorted(row["run_id"] for row in runs.where(F.col("has_covered") & (F.col("last_until_at") > long_ago)).collect())
 
 
-def per_decision(offers: DataFrame, shop: Shop, segments: DataFrame, baseline_days: int) -> DataFrame:
-    """One row per decision of closed `offers`: assignment (offers/decisions.py), outcomes, form, segment, baseline counts and money.
+def per_decision(offers: DataFrame, shop: Shop, segments: DataFrame, baseline_days: int, is_known: Column | None = None) -> DataFrame:
+    """One row per decision: assignment (offers/decisions.py), outcomes, form, segment, baseline counts and money.
 
-    `segments` holds user_id, as_of_on, segment of any days: a decision gets the latest from before it, so that no segment can be a
-    consequence of the offer; null where there is none. Baseline columns (past_margin, count_views, ...) cover `baseline_days` before.
+    `offers` are those of whole runs; where `is_known` is given, a condition on the window, other decisions are left out. `segments`
+    holds user_id, as_of_on, segment of any days: a decision gets the latest from before it, so that no segment can be a consequence of
+    the offer; null where there is none. Baseline columns (past_margin, count_views, ...) cover `baseline_days` before.
     Assignments are settled, so this runs.
     """
     promotions = shop.promotions.select("promotion_id", "form")
+    assigned = decisions.add_assignment(offers, is_known).transform(settle)  # what follows is joined to it from many sides
     decided = (
-        outcomes.per_offer(decisions.add_assignment(offers).transform(settle), shop.log)  # what follows is joined to it from many sides
+        outcomes.per_offer(assigned, shop.log)
         .join(F.broadcast(promotions), "promotion_id", "left")
         .withColumn("at", F.col("valid_from_at"))
         .withColumn("fold", F.pmod(F.xxhash64("user_id"), F.lit(2)))

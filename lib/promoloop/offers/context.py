@@ -3,6 +3,8 @@
 A *moment* is a row with user_id and `at` (timestamp); a *pair* is a moment with a promotion's columns.
 """
 
+from datetime import date
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -37,7 +39,7 @@ def per_user(moments: DataFrame, log: DataFrame, days: int) -> DataFrame:
         F.sum("_redemptions").alias("count_redeemed"),
         F.sum("_interest").cast("double").alias("interest"),
     )
-    begun = log.agg(F.to_date(F.min("occurred_at")).alias("_begun"))
+    begun = _begun(log)
     known = F.least(F.greatest(F.date_diff(F.to_date("at"), "_begun"), F.lit(1)), F.lit(days)).cast("double")
     never = {"days_since_visit": days + 1.0, "days_since_order": days + 1.0}
     zero = {name: 0 for name in counts.columns if name not in ("user_id", "at", *never)}
@@ -50,17 +52,28 @@ def per_user(moments: DataFrame, log: DataFrame, days: int) -> DataFrame:
     )
 
 
+def first_day(log: DataFrame) -> date | None:
+    """The first day the log says anything about; None where it is empty."""
+    found = _begun(log).first()
+    return None if found is None else found["_begun"]
+
+
+def _begun(log: DataFrame) -> DataFrame:
+    """One row: the first day with an event. Messages are of the ledgers, which may be older than the log."""
+    return log.where(F.col("event_type") != "message").agg(F.to_date(F.min("occurred_at")).alias("_begun"))
+
+
 def _by_day(log: DataFrame) -> DataFrame:
     """One row per user and day with anything in the log: a tenth of the events, and all that any moment needs."""
     kind = F.col("event_type")
     is_visit = kind.isin("view", "cart", "purchase")
-    counted = {"_views": kind == "view", "_carts": kind == "cart", "_visits": is_visit, "_purchases": kind == "purchase"}
+    counted = {"_views": kind == "view", "_carts": (kind == "cart") & ~_is_removal(), "_visits": is_visit, "_purchases": kind == "purchase"}
     counted |= {"_messages": kind == "message", "_redemptions": kind == "offer_redeem"}
     return log.groupBy("user_id", F.to_date("occurred_at").alias("day")).agg(
         *(F.count(F.when(condition, 1)).alias(name) for name, condition in counted.items()),
         F.sum("revenue").alias("_revenue"),
         F.sum("margin").alias("_margin"),
-        F.sum(_weight(kind)).alias("_interest"),
+        F.sum(_weight()).alias("_interest"),
     )
 
 
@@ -100,7 +113,7 @@ def per_pair(pairs: DataFrame, moments: DataFrame, users: DataFrame, log: DataFr
     ago = F.date_diff(F.to_date("at"), F.to_date("occurred_at"))
     in_scope = (
         log.where(F.col("event_type").isin(*_WEIGHT))
-        .select("user_id", "item_id", "occurred_at", _weight(F.col("event_type")).alias("_points"))
+        .select("user_id", "item_id", "occurred_at", _weight().alias("_points"))
         .join(scopes.select("promotion_id", "item_id"), "item_id")
         .join(moments, shared)
         .where((ago > 0) & (ago <= days))
@@ -117,11 +130,15 @@ def per_pair(pairs: DataFrame, moments: DataFrame, users: DataFrame, log: DataFr
 
 
 def norms(log: DataFrame, users: DataFrame) -> DataFrame:
-    """One row: the shop's mean order (money), margin rate, and margin per user and day, over all its log. Scales, nothing more."""
+    """One row: the shop's mean order (money), margin rate, and margin per user and day, over all its log. Scales, nothing more.
+
+    Where the log does not say what was one order, it is all that a user bought on a day.
+    """
+    order = F.coalesce("order_id", F.concat_ws("|", "user_id", F.to_date("occurred_at").cast("string")))
     bought = log.where(F.col("event_type") == "purchase")
     sums = bought.agg(
         *(F.coalesce(F.sum(name).cast("double"), F.lit(0.0)).alias(f"_{name}") for name in ("revenue", "margin")),
-        F.count_distinct("order_id").cast("double").alias("_orders"),
+        F.count_distinct(order).cast("double").alias("_orders"),
         (F.date_diff(F.max(F.to_date("occurred_at")), F.min(F.to_date("occurred_at"))) + 1).alias("_days"),
     )
     rate = F.coalesce(F.try_divide("_margin", "_revenue"), F.lit(0.3))
@@ -139,8 +156,13 @@ def typical_order(norm_order: Column) -> Column:
     return (F.greatest(F.col("past_spend"), F.lit(0.0)) + _PRIOR_ORDERS * norm_order) / (F.col("count_orders") + _PRIOR_ORDERS)
 
 
-def _weight(event_type: Column) -> Column:
+def _weight() -> Column:
     weight = F.lit(0)
     for kind, points in _WEIGHT.items():
-        weight = F.when(event_type == kind, points).otherwise(weight)
-    return weight
+        weight = F.when(F.col("event_type") == kind, points).otherwise(weight)
+    return F.when(_is_removal(), 0).otherwise(weight)
+
+
+def _is_removal() -> Column:
+    """Whether the event took something out of the cart."""
+    return (F.col("event_type") == "cart") & (F.coalesce("quantity", F.lit(1)) <= 0)

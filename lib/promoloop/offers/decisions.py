@@ -8,34 +8,42 @@ probability q of what happened to the user. Among the decisions of one run about
 the row's own q standing in for the mean of its arm: exact where q does not differ between users of a group. Explorers are a group
 of their own where some of them were withheld (they were drawn from all users, the planned were chosen), and share the controls of
 their run where none was. A withheld decision without a promotion ('no offer') is about one drawn at random from those its group
-sent, takes over its window, and its q is shared among them.
+sent, takes over its window, and its q is shared among them. Groups and what 'no offer' is about are read off the whole run, also where
+the log covers only a part of it: of its explorers those sent a short promotion are known before those sent nothing.
 """
+
+from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from promoloop.offers import arms
+from promoloop.offers import arms, eligibility
 
+Days = tuple[date, date]  # the first, and the first after the last
 _LEAST = 0.02
 _GROUP = ("run_id", "arm_group")
 
 
-def closed(offers: DataFrame, until_at: Column) -> DataFrame:
-    """Offers whose window closed by `until_at`: their outcome is known."""
-    return offers.where(F.col("valid_until_at") <= until_at)
+def is_covered(days: Days | None) -> Column:
+    """Whether the log, which is of `days` (None: of no day), covers the window: where it does not, nothing done is nothing known."""
+    if days is None:
+        return F.lit(False)
+    first, end = (eligibility.midnight(day) for day in days)
+    return (F.col("valid_from_at") >= first) & (F.col("valid_until_at") <= end)
 
 
-def add_assignment(offers: DataFrame) -> DataFrame:
-    """`offers`, each about a promotion_id, with arm_group, `e` (probability of having been sent) and is_randomised.
+def add_assignment(offers: DataFrame, is_known: Column | None = None) -> DataFrame:
+    """`offers` of whole runs, each about a promotion_id, with arm_group, `e` (probability of having been sent) and is_randomised.
 
-    Rows that are about no promotion at all (a group that sent none) are dropped. e is null where is_randomised is false: an unknown
-    propensity, or a group all or none of which was sent.
+    Rows that are about no promotion at all (a group that sent none) are dropped, and those that are not `is_known`, a condition on the
+    window, where it is given. e is null where is_randomised is false: an unknown propensity, or a group all or none of which was sent.
     """
     is_explored = F.col("arm") == "explore"
     runs = offers.groupBy("run_id").agg(F.max(is_explored & ~F.col("is_sent")).alias("_has_withheld_explorers"))
     group = F.when(is_explored & F.col("_has_withheld_explorers"), "explore").otherwise("planned")
     grouped = offers.join(F.broadcast(runs), "run_id").withColumn("arm_group", group).drop("_has_withheld_explorers")
     about = _add_promotion(grouped)
+    about = about if is_known is None else about.where(is_known)
     q = F.col("propensity")
     by_arm = (
         about.groupBy(*_GROUP, "promotion_id", "arm", "is_sent")

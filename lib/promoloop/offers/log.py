@@ -44,7 +44,7 @@ def _with_margin(events: DataFrame, items: DataFrame, assumed_margin: float) -> 
         .withColumn("revenue", F.when(is_purchase, price * quantity).otherwise(0).cast(MONEY))
         .withColumn("margin", F.when(is_purchase, (price - cost) * quantity).otherwise(0).cast(MONEY))
         .select(
-            *("user_id", "event_type", "item_id", "promotion_id", "offer_id", "order_id", "occurred_at"),
+            *("user_id", "event_type", "item_id", "promotion_id", "offer_id", "order_id", "occurred_at", "quantity"),
             *("revenue", "margin", F.coalesce("concession", F.lit(0)).cast(MONEY).alias("concession")),
         )
     )

@@ -48,11 +48,15 @@ class Response:
         }
 
 
-def describe_decisions(offers: DataFrame, shop: Shop, days: int) -> DataFrame:
-    """One row per decision of `offers` (closed ones) with its assignment (settled, so this runs), FEATURES, outcomes and fold."""
-    promotions = context.per_promotion(shop.promotions, shop.items).drop("starts_at", "ends_at")
+def describe_decisions(offers: DataFrame, shop: Shop, days: int, log_days: decisions.Days | None) -> DataFrame:
+    """One row per decision of `offers` within `log_days`, with its assignment (settled, so this runs), FEATURES, outcomes and fold.
+
+    Decisions about an unsound promotion are left out: without a rate it would seem to concede nothing, or all.
+    """
+    sound = shop.promotions.where(F.size(forms.faults()) == 0)
+    promotions = context.per_promotion(sound, shop.items).drop("starts_at", "ends_at")
     assigned = (
-        decisions.add_assignment(offers)
+        decisions.add_assignment(offers, decisions.is_covered(log_days))
         .transform(settle)  # contexts and outcomes are joined to it from six sides
         .withColumn("at", F.col("valid_from_at"))
         .withColumn("fold", F.pmod(F.xxhash64("user_id"), F.lit(2)))

@@ -5,7 +5,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promoloop.offers import decisions, eligibility, response
+from promoloop.offers import context, eligibility, response
 from promoloop.offers.log import Shop
 from promoloop.settings.learning import OffersSettings
 
@@ -13,9 +13,10 @@ _AMOUNTS = ("p_redeem", "expected_cost", "expected_profit", "expected_revenue", 
 
 
 def train(offers: DataFrame, shop: Shop, as_of: date, settings: OffersSettings) -> response.Response:
-    """Learn the response from all `offers` (past campaigns' and our own) closed before `as_of`; the shop's log ends there."""
-    closed = decisions.closed(offers, eligibility.midnight(as_of))
-    return response.learn(response.describe_decisions(closed, shop, settings.history_days), settings)
+    """Learn the response from `offers` (past campaigns' and our own, whole runs): those whose window the log covers, up to `as_of`."""
+    first = context.first_day(shop.log)
+    described = response.describe_decisions(offers, shop, settings.history_days, None if first is None else (first, as_of))
+    return response.learn(described, settings)
 
 
 def per_pair(

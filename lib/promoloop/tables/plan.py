@@ -118,6 +118,6 @@ EVALUATIONS = Table(
         Column("note", "string", "What to keep in mind"),
     ),
     key=("run_id", "metric", "scope", "method"),
-    writing="merge",
+    writing="replace run",
     written_by="evaluate_promotions",
 )

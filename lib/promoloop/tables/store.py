@@ -245,6 +245,20 @@ def replace_run(rows: DataFrame, settings: Settings, table: Table, run_id: str) 
     return _replace_where(rows, settings, table, f"run_id = '{run_id}'")
 
 
+def replace_runs(rows: DataFrame, settings: Settings, table: Table, run_ids: Collection[str]) -> int:
+    """Replace all rows of `run_ids` by `rows`, in one atomic write; return rows written. Without any, the table is as it was."""
+    if not run_ids:
+        create(rows.sparkSession, settings, table)
+        return 0
+    return _replace_where(rows, settings, table, f"run_id IN ({', '.join(map(_quoted, run_ids))})")
+
+
+def _quoted(text: str) -> str:
+    """`text` as a literal of Spark SQL; $ by its number, or Spark would put its own value for ${NAME}."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")
+    return f"'{escaped}'"
+
+
 def replace_table(rows: DataFrame, settings: Settings, table: Table) -> int:
     """Replace all rows by `rows`, in one atomic write; return rows written."""
     return _replace_where(rows, settings, table, "true")
