@@ -18,9 +18,9 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     if finished and tables.exists(spark, settings, tables.TRUTH_USERS):
         decided = _decided(spark, settings)
         offers = "" if decided is None else ledger.fingerprint(decided)
-        if decided is None or chapters.lived(settings, finished, offers) is not None:
-            return Outcome(figures={"batches": len(finished)})
         state = tables.read(spark, settings, tables.TRUTH_USERS).where(F.col("as_of_on") == F.lit(settings.run.as_of))
+        if decided is None or chapters.lived(settings, finished, offers if state.count() == world.users else None) is not None:
+            return Outcome(figures={"batches": len(finished)})
         promotions = ledger.promotions(tables.read(spark, settings, tables.PROMOTIONS), world, number(settings.run.as_of))
         chapter = shop.continuation(world, number(settings.run.as_of), promotions)
         blocks = ledger.blocks(world, state, decided, key, chapter.first)

@@ -18,6 +18,7 @@ RUN = "plan-2026-03-02"
 BUDGET = {"run_id": RUN, "resource": "budget", "quantity": "cost", "is_floor": False, "by_promotion": {"P1": 1.0, "P2": 1.0}}
 _RHYTHM = {"weekday_rhythm": [1.0], "peak_hours": [12.0]}
 OVERSPENT = BUDGET | {"capacity": 11.0, "used": 12.0}
+EARLIER = OVERSPENT | {"run_id": "plan-2026-02-16"}
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fill(spark: SparkSession, settings: Settings) -> None:
-    """A plan for twelve users: ten get P1, two P2; measured, and within its budget."""
+    """A plan for twelve users: ten get P1, two P2; measured, and within its budget, as an earlier one was not."""
     gifts = {f"u{n:02}": "P1" if n < 10 else "P2" for n in range(12)}
     offers = [
         {
@@ -47,7 +48,9 @@ def fill(spark: SparkSession, settings: Settings) -> None:
     profit = {"run_id": RUN, "metric": "incremental_profit", "scope": "all", "method": "cuped", "value": 30.0, "low": 10.0, "high": 50.0}
     pairs = [{"user_id": user, "promotion_id": p, "as_of_on": DAY} for user, p in gifts.items()]
     tables.merge(rows(spark, tables.OFFERS, *offers), settings, tables.OFFERS)
-    tables.replace_run(rows(spark, tables.ALLOCATIONS, *({"run_id": RUN, **pair} for pair in pairs)), settings, tables.ALLOCATIONS, RUN)
+    given = ({"run_id": RUN, "value": 3.0, **pair} for pair in pairs)
+    tables.replace_run(rows(spark, tables.ALLOCATIONS, *given), settings, tables.ALLOCATIONS, RUN)
+    tables.replace_run(rows(spark, tables.ALLOCATION_RESOURCES, EARLIER), settings, tables.ALLOCATION_RESOURCES, EARLIER["run_id"])
     tables.replace_run(rows(spark, tables.ALLOCATION_RESOURCES, plan, budget), settings, tables.ALLOCATION_RESOURCES, RUN)
     tables.replace_run(rows(spark, tables.EVALUATIONS, profit), settings, tables.EVALUATIONS, RUN)
     tables.replace_day(

@@ -2,6 +2,7 @@ from html.parser import HTMLParser
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from builders import rows
 from promoloop import expectations, tables
@@ -31,11 +32,12 @@ class Cells(HTMLParser):
 
 def test_each_rule_stands_with_the_newest_batchs_verdict(spark: SparkSession) -> None:
     missing, free = "user_id: missing", "quantity: zero"
-    first = {"batch_id": "b1", "rows_received": 10, "rows_rejected": 4, "reasons": {missing: 4}, "metrics": FIGURES}
+    first = {"batch_id": "b1", "rows_accepted": 1000, "rows_received": 10, "rows_rejected": 4, "reasons": {missing: 4}, "metrics": FIGURES}
     busier = {**FIGURES, "events_per_day": 150.0}
     second = {"batch_id": "b2", "rows_received": 20, "rows_rejected": 2, "reasons": {free: 2}, "metrics": busier}
+    late = {"batch_id": "b2", "rows_received": 0, "rows_rejected": 0, "metrics": {**FIGURES, "events_per_day": 9.0}}  # not compared again
     requeued = {"batch_id": "b1", "rows_received": 0, "rows_rejected": -1, "reasons": {missing: -1}, "metrics": {}}
-    batches = rows(spark, tables.BATCHES, {**first, "take": 0}, {**second, "take": 1}, {**requeued, "take": -3})
+    batches = rows(spark, tables.BATCHES, {**first, "take": 0}, {**second, "take": 1}, {**late, "take": 2}, {**requeued, "take": -3})
     refused = {"table_name": "promotions", "reasons": ["<b>code</b>"], "batch_id": "b9"}
     entities = rows(spark, tables.ENTITIES_REJECTED, {**refused, "row_number": 0}, {**refused, "row_number": 1})
     found = {suite.table: suite for suite in data_docs.suites(STATED, {"batches": batches, "entities_rejected": entities})}
@@ -46,6 +48,8 @@ def test_each_rule_stands_with_the_newest_batchs_verdict(spark: SparkSession) ->
     volume = next(rule for rule in found["batches"].rules if rule.reason.startswith("volume"))
     assert (volume.measured, volume.is_within) == (pytest.approx(1.5), True)
     assert {rule.newest for rule in found["users"].rules} == {0}
+    small = data_docs.suites(STATED, {"batches": batches.withColumn("rows_accepted", F.lit(999))})
+    assert {rule.measured for suite in small if suite.table == "batches" for rule in suite.rules} == {None}
 
     page = data_docs.render(list(found.values()), "Shop", "../report.html")
     assert "<b>code" not in page  # whatever a reason says, it is text

@@ -124,6 +124,15 @@ BROKEN = {
     ),
     "not eligible": ({"promotion_id": "P9"}, {"not_eligible": 1, "misstated_use": 1}),
     "two for one": ({"user_id": "u1", "promotion_id": "P2"}, {"too_many": 1}),
+    "one of three forgotten": ({"objective": 3.0, "capacity": 3.0, "used": 3.0}, {}),
+    "one of three forgotten, and still above": (
+        {"objective": 3.0, "capacity": 1.5, "used": 1.5},
+        {"misstated_use": 1, "recomputed_over_capacity": 1},
+    ),
+    "one of three forgotten under a floor": (
+        {"objective": 3.0, "resource": "floor:new", "capacity": 3.0, "used": 3.0, "is_floor": True},
+        {},
+    ),
 }  # fmt: skip
 
 
@@ -135,10 +144,11 @@ def test_the_audit_finds_each_broken_limit_and_nothing_else(spark: SparkSession)
         second: dict[str, Any] = {"user_id": "u2", "promotion_id": "P1"}
         budget: dict[str, Any] = {"resource": "budget", "capacity": 2.0, "used": 2.0, "quantity": "cost", "is_floor": False}
         budget["by_promotion"] = {"P1": 1.0, "P2": 1.0}
+        whole = {"resource": "plan", "objective": change.get("objective", 2.0)}  # an offer is worth 1.0
         for row in (second, budget):
             row |= {name: value for name, value in change.items() if name in row}
         plan += [{"run_id": run, "as_of_on": DAY, "user_id": "u1", "promotion_id": "P1"}, {"run_id": run, "as_of_on": DAY, **second}]
-        limits += [{"run_id": run, **budget}, {"run_id": run, "resource": "plan", "objective": 1.0}]
+        limits += [{"run_id": run, **budget}, {"run_id": run, **whole}]
     found = audit.violations(
         rows(spark, tables.ALLOCATIONS, *plan), rows(spark, tables.OFFER_SCORES, *scores), rows(spark, tables.ALLOCATION_RESOURCES, *limits)
     )

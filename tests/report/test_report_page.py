@@ -10,7 +10,7 @@ from report_facts import PROMOTIONS, effect, facts, run
 
 from promoloop.report import health, page, planned, words
 from promoloop.report.advice import advise
-from promoloop.report.facts import Batch, Facts, Resource, headline
+from promoloop.report.facts import Batch, Facts, Promotion, Resource, headline
 from promoloop.report.look import Look
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -113,6 +113,35 @@ def test_limits_are_drawn_in_what_they_count() -> None:
     assert "1,500 of 2,000" in charts["Limits in offers"]
     assert "410 of 400" in charts["Limits in offers"]
     assert not [heading for heading, svg in charts.items() if "-12" in svg]
+
+
+def test_groups_under_k_are_not_told_anywhere_on_the_page() -> None:
+    tested = replace(run(), effects=(effect("all", 4200, 2400, treated=37, control=41),))
+    text = Outline(rendered(replace(facts(tested), k=400))).text
+    for told in ("fewer than 400 planned users were drawn by lot", "fewer than 400 others get", "fewer than 400 offers, – expected"):
+        assert told in text, told
+    assert "€720" not in text  # expected of the 300 offers of P03
+    assert not {"37", "41"} & set(text.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence", "said"),
+    [
+        ("inventory:1", "1 runs out: each further unit is worth 1.10", "“Tea” runs out: each further unit is worth 1.10"),
+        ("budget:1", "one more 1,000 of the budget of 1 earns 1,841", "one more 1,000 of the budget of “Tea” earns 1,841"),
+        ("minimum:500", "500 runs for at least 500", "“$5 off, $9 back” runs for at least 500"),
+        ("budget:P1", "one more 1,000 of the budget of P10 earns 9", "one more 1,000 of the budget of P10 earns 9"),
+    ],
+)
+def test_an_id_in_a_sentence_is_named_and_no_amount_is(name: str, sentence: str, said: str) -> None:
+    known = {"1": Promotion("1", "Tea", "gift"), "500": Promotion("500", "$5 off, $9 back", "gift")}
+    assert Look(replace(facts(), promotions=known), "€").sentence(Resource(name, 1.0, 1.0, 1.0, sentence, "count")) == said
+
+
+def test_dollars_in_a_chart_are_money() -> None:
+    named = replace(PROMOTIONS["P01"], name="$5 off from $40")
+    svg = planned.offers_chart(run(), Look(replace(facts(), promotions={**PROMOTIONS, "P01": named}), "$"))
+    assert ">$5 off from $40</text>" in svg
 
 
 def test_points_made_of_few_users_are_not_drawn() -> None:

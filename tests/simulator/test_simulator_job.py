@@ -282,6 +282,11 @@ def test_what_happened_cannot_change(spark: SparkSession, continued: Settings, t
     tables.merge(changed, settings, tables.OFFERS)
     with pytest.raises(UserError, match="already lived 2026-03-02 to 2026-03-16 with other offers"):
         run(spark, settings)
+    someone = tables.read(spark, settings, tables.TRUTH_USERS).first()
+    assert someone is not None
+    forgotten = spark.createDataFrame([(someone["user_id"],)], "user_id string")
+    tables.erase_people(forgotten, settings, tables.TRUTH_USERS)  # as forget does, and takes their offers with them
+    assert run(spark, settings).rows_out == 0
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shops import lived, profit, world
 
-from promoloop.simulator import expectation, orders, past
+from promoloop.simulator import expectation, orders, past, shop
 from promoloop.simulator.orders import Sent, State
 from promoloop.simulator.promotions import Promotion
 from promoloop.simulator.response import Response
@@ -128,6 +128,24 @@ def test_demand_is_diverted_from_what_is_out_of_scope():
     assert (response.weight[outside] < 1).all()
     assert (response.weight[~has_both & ~response.redeems.any(axis=1)] == 1).all()
     assert (response.concession[~response.redeems] == 0).all()
+
+
+def test_the_others_live_on_as_they_would_have_when_somebody_is_forgotten():
+    promotion = PROMOTIONS["discount"]
+    chapter = shop.continuation(SHOP, SHOP.as_of, (promotion,))
+    offer = {"promotion_id": "P", "first": promotion.starts, "until": promotion.ends, "channel": "email"}
+    people = [
+        {"user_number": n, "since_order_days": 30.0, "message_load": 0.0, "offers": [offer | {"offer_id": f"o{n}"}] if n % 2 else None}
+        for n in range(500)
+    ]
+    forgotten = 3
+    told = []
+    for there in (people, [person for person in people if person["user_number"] != forgotten]):
+        played = chapter.play({"block": 0, "people": there})
+        numbers = played.block.users[played.orders.row]
+        told.append({(n, day, cost) for n, day, cost in zip(numbers, played.orders.day, played.orders.concession, strict=True)})
+    assert {line for line in told[0] if line[0] != forgotten} == told[1]
+    assert len({line[0] for line in told[1]}) > 20
 
 
 def test_an_order_brought_forward_is_missed_later():

@@ -39,9 +39,12 @@ def noise_to(log: Path) -> Iterator[Console]:
 
 
 def console(file: IO[str] | None = None) -> Console:
-    """A console for people; wide where nobody's window limits it, so that tables in a log are whole."""
+    """A console for people; wide where nobody's window limits it, so that tables in a log are whole.
+
+    Text is printed as it is: a promotion may be called "[new] tea", and a limit form:gift:cost.
+    """
     out = file or sys.stdout
-    return Console(file=out, highlight=False, width=None if out.isatty() else _WIDTH)
+    return Console(file=out, highlight=False, markup=False, emoji=False, width=None if out.isatty() else _WIDTH)
 
 
 def _is_real(stream: IO[str]) -> bool:

@@ -37,12 +37,9 @@ def facts(spark: SparkSession, settings: Settings) -> Facts:
     """Everything there is to report of the source so far."""
     frames = {t.name: tables.read(spark, settings, t) for t in _SHOWN if tables.exists(spark, settings, t)}
     steps = tuple((record.label, record.seconds) for record in journal.load(settings.paths.out_folder).values())
-    return replace(
-        gather.facts(frames, settings.source.name, settings.privacy.k_anonymity),
-        cards=tuple(registry.cards(settings)),
-        steps=steps,
-        violations=_violations(frames, settings.allocation.offers_per_user),
-    )
+    found = gather.facts(frames, settings.source.name, settings.privacy.k_anonymity)
+    violations = _violations(frames, found.latest.run_id, settings.allocation.offers_per_user) if found.latest else {}
+    return replace(found, cards=tuple(registry.cards(settings)), steps=steps, violations=violations)
 
 
 def write_report(found: Facts, settings: Settings) -> Path:
@@ -154,11 +151,13 @@ def _measured(effect: Effect | None) -> dict[str, Any] | None:
     }
 
 
-def _violations(frames: dict[str, DataFrame], offers_per_user: int) -> dict[str, int]:
+def _violations(frames: dict[str, DataFrame], run_id: str, offers_per_user: int) -> dict[str, int]:
+    """Of the latest plan alone: earlier ones may have been made with other `offers_per_user`."""
     if not {table.name for table in _AUDITED} <= set(frames):
         return {}
     allocations, scores, resources = (frames[table.name] for table in _AUDITED)
-    counted = audit.violations(allocations, scores, resources, offers_per_user)
+    own = F.col("run_id") == run_id
+    counted = audit.violations(allocations.where(own), scores, resources.where(own), offers_per_user)
     kinds = [name for name in counted.columns if name != "run_id"]
     rows = counted.collect()
-    return {kind: sum(int(row[kind]) for row in rows) for kind in kinds}
+    return {kind: sum(int(row[kind]) for row in rows) for kind in kinds} if rows else {}

@@ -101,7 +101,8 @@ def _sentences(found: list[Card], given: list[str], arm: str | None, cadence: st
         best = others[0]
         none = f"no offer: the best, {best.promotion_id}, leaves {_amount(best.left, currency)}"
         is_served = best.left <= 0 or arm == "explore"
-        return [*said, none + ("" if is_served else "; its limits were used up by others")]
+        perhaps = "the user is left out of the plan (held out, or drawn to explore), or its limits were used up by others"
+        return [*said, none if is_served else f"{none}; {perhaps}"]
     runner_up, rival = (others[0].left, others[0].promotion_id) if others else (0.0, "no offer")
     if runner_up < 0:
         runner_up, rival = 0.0, "no offer"

@@ -14,6 +14,8 @@ from pyspark.sql import functions as F
 KINDS = ("view", "cart", "purchase", "review", "offer_view", "offer_redeem")
 QUARTERS = ("night", "morning", "afternoon", "evening")
 COMPARED = ("volume_to_usual", "price_to_usual", "kinds_shift", "hours_shift")
+BEFORE = 100  # rows of table batches that a batch is compared with, the last by name
+WHOLE_BATCH = 1_000  # accepted events, of the batch or of one before it: fewer say little of a distribution
 _FLOOR = 1e-3  # a share never seen counts as this much, so that a rare kind does not look like another population
 
 

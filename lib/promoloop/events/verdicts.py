@@ -16,8 +16,6 @@ from promoloop.events.repeats import repeated_contents, repeated_ids
 from promoloop.expectations import Rule
 
 REUSED = "event_id: used by another event"
-_WHOLE_BATCH = 1_000  # fewer events say little of a distribution
-_COMPARED = 100  # rows of batches that a new one is compared with
 
 
 def add_verdicts(judged: DataFrame, history_of: Callable[[list[date]], DataFrame], has_own_ids: bool = False) -> DataFrame:
@@ -117,10 +115,10 @@ def gate(verdicts: DataFrame, counts: Sequence[Row], before: DataFrame, rules: S
             raise expectations.stopped(f"batch {row['batch_id']}", row.asDict(), max_share, reason, shown)
     named = before.where(F.col("batch_id").isin([row["batch_id"] for row in counts])).select("batch_id").distinct()
     known = {row["batch_id"] for row in named.collect()}
-    usual = [row for row in before.orderBy(F.desc("batch_id"), "take").limit(_COMPARED).collect() if row["metrics"]]
+    usual = [row for row in before.orderBy(F.desc("batch_id"), "take").limit(drift.BEFORE).collect() if row["metrics"]]
     new = [row for row in counts if row["batch_id"] not in known]
     most = max((row["rows_accepted"] for row in usual), default=0)
-    whole = [row for row in new if max(row["rows_accepted"], most) >= _WHOLE_BATCH]
+    whole = [row for row in new if max(row["rows_accepted"], most) >= drift.WHOLE_BATCH]
     compared = [drift.compare(row["metrics"], [other["metrics"] for other in usual]) for row in whole]
     broken = expectations.broken_rules(verdicts.sparkSession, "batches", compared)
     for row, facts, reasons in zip(whole, compared, broken, strict=True):

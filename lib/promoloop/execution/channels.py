@@ -26,8 +26,8 @@ def write(offers: DataFrame, promotions: DataFrame, out: str, run_id: str) -> st
     sent = offers.where(F.col("is_sent") & (F.col("run_id") == run_id)).join(F.broadcast(names), "promotion_id")
     rows = sent.select("channel", "offer_id", "user_id", "promotion_id", "promotion", "code", "valid_from_at", "valid_until_at")
     ordered = rows.repartition("channel").sortWithinPartitions("channel", "user_id", "offer_id")
-    writer = ordered.write.partitionBy("channel").mode("overwrite").option("header", True).option("maxRecordsPerFile", _ROWS_PER_FILE)
-    writer.csv(folder)
+    writer = ordered.write.partitionBy("channel").mode("overwrite").option("maxRecordsPerFile", _ROWS_PER_FILE)
+    writer.csv(folder, header=True, escape='"')  # a quote is doubled, as RFC 4180 has it; Spark's own way is a backslash
     return folder
 
 

@@ -11,14 +11,13 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from promoloop.events import drift
 from promoloop.report import words
 
 SUITES = ("events", "batches", "users", "items", "promotions", "past_offers")
-_KEPT_BATCHES = 100  # as clean_events compares a batch with
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,13 @@ class Suite:
 
 def suites(stated: Mapping[str, Mapping[str, Any]], frames: Mapping[str, DataFrame]) -> tuple[Suite, ...]:
     """The rules of suites `stated` (by table) with what tables batches and entities_rejected, where they are there, say of them."""
-    counted = frames["batches"].orderBy(F.desc("take"), F.desc("batch_id")).limit(_KEPT_BATCHES).collect() if "batches" in frames else []
+    counted = frames["batches"].orderBy(F.desc("take"), F.desc("batch_id")).limit(drift.BEFORE).collect() if "batches" in frames else []
     takes = [row for row in counted if row["metrics"]]
     newest = takes[0]["batch_id"] if takes else None
     totals = _reasons_of_all(frames["batches"]) if "batches" in frames else {}
     entities = _entities(frames["entities_rejected"]) if "entities_rejected" in frames else {}
     return tuple(
-        _measured(stated[name], takes)
+        _measured(stated[name], *(_compared(frames["batches"]) if "batches" in frames else (None, [])))
         if name == "batches"
         else _events(stated[name], counted, newest, totals)
         if name == "events"
@@ -87,11 +86,25 @@ def _events(suite: Mapping[str, Any], counted: Sequence[Row], newest: str | None
     return Suite("events", rules, newest, received, rejected)
 
 
-def _measured(suite: Mapping[str, Any], takes: Sequence[Row]) -> Suite:
-    """The batch as a whole: what the gate compared, computed again from the metrics kept in table batches."""
-    facts = drift.compare(takes[0]["metrics"], [row["metrics"] for row in takes[1:]]) if takes else {}
+def _compared(batches: DataFrame) -> tuple[Row | None, list[Row]]:
+    """The first take of the newest batch, and the takes before it that the gate compared it with: the last of them by name."""
+    takes = batches.where(F.size("metrics") > 0)  # requeueing has none
+    firsts = takes.withColumn("_first", F.min("take").over(Window.partitionBy("batch_id"))).where("take = _first")
+    newest = firsts.orderBy(F.desc("take"), F.desc("batch_id")).first()
+    if newest is None:
+        return None, []
+    before = takes.where(F.col("take") < newest["take"]).orderBy(F.desc("batch_id"), "take").limit(drift.BEFORE)
+    return newest, before.collect()
+
+
+def _measured(suite: Mapping[str, Any], newest: Row | None, before: Sequence[Row]) -> Suite:
+    """The batch as a whole: what the gate compared, computed again from the metrics kept in table batches; not of a small one."""
+    if newest is None:
+        return Suite("batches", tuple(_rule(one) for one in suite["expectations"]))
+    is_judged = max(row["rows_accepted"] for row in (newest, *before)) >= drift.WHOLE_BATCH
+    facts = drift.compare(newest["metrics"], [row["metrics"] for row in before]) if is_judged else {}
     rules = tuple(_rule(one, measured=facts.get(one["kwargs"]["column"])) for one in suite["expectations"])
-    return Suite("batches", rules, takes[0]["batch_id"] if takes else None)
+    return Suite("batches", rules, newest["batch_id"])
 
 
 def _entity(name: str, suite: Mapping[str, Any], counted: Sequence[Row]) -> Suite:

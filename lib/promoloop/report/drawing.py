@@ -30,6 +30,7 @@ _STYLE: Any = {
     "font.size": 9,
     "font.family": "sans-serif",
     "text.color": INK,
+    "text.parse_math": False,  # two dollar signs are money
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
     "axes.facecolor": "none",

@@ -1,5 +1,6 @@
 """How the page writes money, scopes and limits."""
 
+import re
 from dataclasses import dataclass
 
 from promoloop.report import words
@@ -19,9 +20,9 @@ class Look:
         """An amount of money."""
         return words.money(amount, self.currency)
 
-    def users(self, number: int | float) -> str:
+    def users(self, number: int | float | None) -> str:
         """A number of users; of a group that is too small only that it is."""
-        return f"fewer than {self.facts.k}" if 0 < number < self.facts.k else words.count(number)
+        return f"fewer than {self.facts.k}" if number is not None and 0 < number < self.facts.k else words.count(number)
 
     def tick(self, amount: float) -> str:
         """An amount of money on an axis."""
@@ -38,7 +39,11 @@ class Look:
     def sentence(self, limit: Resource) -> str:
         """What a limit's price means, with the promotion called as users know it."""
         promotion = limit.name.partition(":")[2]
-        return limit.sentence.replace(promotion, f"“{self.facts.name_of(promotion)}”") if promotion else limit.sentence
+        if not promotion:
+            return limit.sentence
+        # the first whole word: an id may look like the amounts, which come after it or hold commas and points
+        alone = rf"(?<![\w.,]){re.escape(promotion)}(?![\w.,])"
+        return re.sub(alone, lambda _: f"“{self.facts.name_of(promotion)}”", limit.sentence, count=1)
 
     def limit(self, name: str) -> str:
         """A resource in a marketer's words."""

@@ -24,7 +24,7 @@ def key_figures(facts: Facts, look: Look) -> list[Card]:
         return []
     sent, promotions = sum(entry.users for entry in run.treated), {entry.promotion_id for entry in run.treated}
     return [
-        Card("Offers sent", words.count(sent), f"of {len(promotions)} promotions"),
+        Card("Offers sent", look.users(sent), f"of {len(promotions)} promotions"),
         Card("Expected profit", look.money(run.expected_profit), "beyond what would have been earned anyway"),
         *_measured(run.measured_profit, look),
         *_true(run.true_profit, look),

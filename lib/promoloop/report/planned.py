@@ -39,11 +39,11 @@ def by_promotion(run: Run) -> list[tuple[str, int, float]]:
 
 
 def offers_chart(run: Run, look: Look) -> Markup:
-    """Offers sent by promotion."""
-    entries = [
-        Bar(look.facts.name_of(promotion), users, f"{look.users(users)} offers, {look.money(value)} expected")
-        for promotion, users, value in by_promotion(run)
-    ]
+    """Offers sent by promotion; of groups under k neither money nor the length of a bar, which would tell their size."""
+    entries = []
+    for promotion, users, value in by_promotion(run):
+        length, amount = (users, look.money(value)) if users >= look.facts.k else (0, "–")
+        entries.append(Bar(look.facts.name_of(promotion), length, f"{look.users(users)} offers, {amount} expected"))
     return charts.bars(entries, "Offers sent by promotion, with the profit expected of them", "allocation")
 
 

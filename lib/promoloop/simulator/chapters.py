@@ -49,10 +49,13 @@ def shape(world: World) -> dict[str, int]:
     }
 
 
-def lived(settings: Settings, finished: list[Manifest], offers: str) -> Manifest | None:
-    """The batch that begins on run.as_of, if it is written. Raises UserError where it reacted to other offers than `offers` tells of."""
+def lived(settings: Settings, finished: list[Manifest], offers: str | None) -> Manifest | None:
+    """The batch that begins on run.as_of, if it is written. Raises UserError where it reacted to other offers than `offers` tells of.
+
+    `offers`: None where somebody was forgotten, whose offers are gone from the ledger: they cannot be compared.
+    """
     found = next((manifest for manifest in finished if manifest.first == settings.run.as_of.isoformat()), None)
-    if found is not None and found.offers != offers:
+    if found is not None and offers is not None and found.offers != offers:
         raise UserError(
             f"the shop has already lived {found.first} to {found.until} with other offers than {settings.run.run_id} now holds: "
             "what happened cannot change; choose another paths.out and paths.landing, or plan for a later day"

@@ -123,6 +123,7 @@ def _play_history(chapter: Chapter, block: Block) -> Played:
 
 def _play_on(chapter: Chapter, block: Block, people: list[dict[str, Any]]) -> Played:
     people = sorted(people, key=lambda person: person["user_number"])
+    block = Block(block.world, np.array([p["user_number"] for p in people], dtype=np.int64))  # without those who were forgotten
     state = State(np.array([p["since_order_days"] for p in people]), np.array([p["message_load"] for p in people]))
     index = {promotion.promotion_id: place for place, promotion in enumerate(chapter.promotions)}
     offers = []
