@@ -26,6 +26,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     before = eligibility.midnight(as_of)
     offers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     lately = allocation.recent(offers, promotions, as_of, own)
+    promotions = allocation.left_of(promotions, offers, as_of)
     offers = offers.where(F.col("issued_at") < before)  # sent before, also of what begins later
     shop = Shop(users, items, promotions, log.known(events, items, offers, settings.offers.assumed_margin, before))
     learned = scores.train(offers, shop, as_of, settings.offers)

@@ -38,6 +38,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         tables.purge(spark, settings, table)  # also where none was found: a run before may have been killed here
         figures[f"left in {table.name}"] = tables.read(spark, settings, table).where(about).count()
     allocation.clear(spark, settings)
+    if not erased:
+        figures["nobody found"] = "erased before, or privacy.key is not that of these tables, or the ids are not as the mapping makes them"
     figures["left in channel files"] = channels.count_naming(spark, settings.paths.out, pseudonyms)
     figures["left in checkpoints"] = privacy.lines_naming(spark, tables.checkpoint(settings, ""), pseudonyms)
     figures["left in models"] = registry.count_naming(settings, pseudonyms)

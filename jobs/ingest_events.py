@@ -23,7 +23,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     written: dict[str, int] = {"events": 0, "rejected": 0}
     chosen = ((tables.USERS, settings.events.unknown_users), (tables.ITEMS, settings.events.unknown_items))
     filled_in = [table for table, choice in chosen if choice == "placeholder"]
-    one_writer = Lock()  # streams of two sets may write one table
+    one_writer, one_append = Lock(), Lock()  # streams of two sets may write one table
 
     def keep_events(arrived: DataFrame, files: sources.Files, name: str, number: int) -> None:
         mapped = sources.read_columns(arrived, files, tables.RAW_EVENTS.schema, settings.run.as_of)
@@ -31,7 +31,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         for table in filled_in:  # before the events that need them: whoever reads those finds these
             with one_writer:
                 tables.merge(sources.placeholders(raw, table.key[0], table.schema), settings, table, is_insert_only=True)
-        with one_writer:
+        with one_append:
             written["events"] += tables.append_once(raw, settings, tables.RAW_EVENTS, name, number)
 
     def keep_entities(arrived: DataFrame, files: sources.Files, name: str, number: int) -> None:
@@ -55,8 +55,9 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
             rejected = 0 if broken.isEmpty() else tables.append_once(refused, settings, tables.ENTITIES_REJECTED, name, number)
             kept = tables.merge(current, settings, table, columns=files.columns)
             if is_vaulted:
-                boxes = sources.keep_current(sound.where(F.col("sealed").isNotNull()), "user_id", tables.VAULT.column_names)
-                tables.merge(boxes, settings, tables.VAULT)
+                sealed = sound.withColumn("_gone", F.col("sealed").isNull())  # identifiers that were taken back go
+                boxes = sources.keep_current(sealed, "user_id", [*tables.VAULT.column_names, "_gone"])
+                tables.merge(boxes, settings, tables.VAULT, gone="_gone")
         judged.unpersist()
         written.update({"rejected": written["rejected"] + rejected, table.name: written.get(table.name, 0) + kept})
 
@@ -69,8 +70,11 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     named = [(files, name) for files, name in mapping.streams() if sources.are_there(spark, files, folder)]
     new = {name for _, name in named if sources.is_new(spark, tables.checkpoint(settings, f"ingest/{name}"))}
     followed = {files.files for files, name in named if files.entity == "events" and name not in new}
+    known = {name for _, name in mapping.streams()}
+    gone = set(sources.taken_by(spark, tables.checkpoint(settings, f"ingest/{mapping.name}-events-*"))) - known
     for files, name in named:
-        if files.entity == "events" and name in new and files.files not in followed:  # two sets may read the same files
+        # two sets may read the same files, but then none was changed into the new one
+        if files.entity == "events" and name in new and (gone or files.files not in followed):
             sources.refuse_taken(spark, files, folder, tables.read_or_empty(spark, settings, tables.RAW_EVENTS))
     sources.wait_for([keep(files, name) for files, name in named])
     for entity, table in _ENTITIES.items():

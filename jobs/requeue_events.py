@@ -18,12 +18,15 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     received = events.received_again(tables.read(spark, settings, tables.EVENTS_REJECTED), tables.RAW_EVENTS.schema)
     judged = events.judge(received, users, items, rules, settings.events, is_price_given="price" in given)
     known = tables.read_or_empty(spark, settings, tables.EVENTS)
-    verdicts = events.add_verdicts(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids)
+    found = events.add_verdicts(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids)
+    # those a run that was killed released already: they are events, and only have to leave the quarantine
+    verdicts = found.join(known.select("record_id").distinct().withColumn("_is_released", F.lit(True)), "record_id", "left")
+    verdicts = verdicts.withColumn("verdict", F.when(F.col("_is_released"), "accepted").otherwise(F.col("verdict")))
     corrected = events.moved_per_batch(verdicts, take=-1 - version)
-    accepted = events.accepted(verdicts)
+    accepted = events.accepted(verdicts.where(F.col("_is_released").isNull()))
     if "session_id" not in given:
         accepted = accepted.transform(events.add_sessions, settings.events.session_gap_minutes)
-    released = tables.append_once(accepted, settings, tables.EVENTS, "requeue", version)
+    released = tables.append_once(accepted, settings, tables.EVENTS, "release", tables.version(spark, settings, tables.EVENTS))
     tables.append_once(corrected, settings, tables.BATCHES, "requeue", version)
     still = events.rejected(verdicts, tables.RAW_EVENTS.column_names)
     left = tables.replace_table(still, settings, tables.EVENTS_REJECTED)

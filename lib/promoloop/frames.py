@@ -1,11 +1,11 @@
 """What holds for any DataFrame, whatever its rows are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, TypeVar
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.util import inheritable_thread_target
 
@@ -14,6 +14,11 @@ _One = TypeVar("_One")
 _Other = TypeVar("_Other")
 _AT_ONCE = 2
 _FEW = 1_000_000
+
+
+def as_json(columns: Collection[str]) -> Column:
+    """`columns` as one JSON text, times to the microsecond: what is read back is what was there."""
+    return F.to_json(F.struct(*columns), {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"})
 
 
 def settle(rows: DataFrame) -> DataFrame:

@@ -141,11 +141,15 @@ def _sent(user: str, promotion: str, days_ago: int, settings: Settings) -> dict[
 
 def test_a_promotion_has_left_what_earlier_nights_did_not_send(spark: SparkSession, settings: Settings) -> None:
     stated = [("p0", Decimal(60), 25), ("p1", Decimal(2), None), ("p2", None, 1)]
+    begun = datetime.combine(settings.run.as_of - timedelta(days=10), time(0))
     promotions = builders.rows(
-        spark, tables.PROMOTIONS, *({"promotion_id": name, "budget": budget, "inventory": stock} for name, budget, stock in stated)
+        spark,
+        tables.PROMOTIONS,
+        *({"promotion_id": name, "budget": budget, "inventory": stock, "starts_at": begun} for name, budget, stock in stated),
     )
     sent = [_sent(f"u{n:03}", name, ago, settings) | {"expected_cost": 1.25} for n in range(3) for name in ("p0", "p1") for ago in (0, 9)]
     sent += [_sent("u000", "p2", ago, settings) | {"is_sent": is_sent} for ago, is_sent in ((3, True), (4, True), (5, False))]
+    sent += [_sent("u000", "p0", 11, settings)]  # for an earlier window
     left = allocation.left_of(promotions, builders.rows(spark, tables.PAST_OFFERS, *sent), settings.run.as_of)
     assert left.schema == promotions.schema
     assert {(row["promotion_id"], row["budget"], row["inventory"]) for row in left.collect()} == {

@@ -1,5 +1,6 @@
 """Ingest and clean from files to verdicts, run twice, gated, and killed half-way."""
 
+import os
 import time
 from collections.abc import Callable
 from datetime import date
@@ -9,7 +10,7 @@ from threading import Thread
 import pytest
 import shop_files
 from job_files import job
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import scanning
@@ -55,11 +56,12 @@ def test_every_record_gets_one_verdict(spark: SparkSession, settings_with: Calla
         {"event_id": "returned", **purchase, "quantity": -1, "colour": "red"},
         {"event_id": "stars", "event_type": "review", "rating": 7},
         {"event_id": "redeemed", "event_type": "offer_redeem", "item": None, "promotion": "P1", "concession": 2.0},
+        {"event_id": "renamed", "time": None, "occurred_at": "2026-01-02T10:00:00Z"},  # a new field, called as our column
         '{"event_id": "cut", "user": "u1", "it',
     )
     ingested, cleaned = ingest.run(spark, settings), clean.run(spark, settings)
-    assert ingested.figures["events"] == 19
-    assert (cleaned.rows_in, cleaned.rows_out, cleaned.rows_rejected, cleaned.figures["rows_duplicate"]) == (19, 6, 12, 1)
+    assert ingested.figures["events"] == 20
+    assert (cleaned.rows_in, cleaned.rows_out, cleaned.rows_rejected, cleaned.figures["rows_duplicate"]) == (20, 6, 13, 1)
 
     events = {row["event_id"]: row for row in tables.read(spark, settings, tables.EVENTS).collect()}
     assert sorted(events) == ["again", "again-2", "bought", "redeemed", "returned", "sound"]
@@ -83,9 +85,10 @@ def test_every_record_gets_one_verdict(spark: SparkSession, settings_with: Calla
         "cents": ["price: far from the item's list price"],
         "free": ["price: missing", "quantity: not a whole number"],
         "stars": ["rating: not 1 to 5"],
+        "renamed": ["occurred_at: missing"],
     }
     batch = tables.read(spark, settings, tables.BATCHES).collect()
-    assert [(row["rows_received"], row["rows_accepted"], row["rows_rejected"], row["rows_duplicate"]) for row in batch] == [(19, 6, 12, 1)]
+    assert [(row["rows_received"], row["rows_accepted"], row["rows_rejected"], row["rows_duplicate"]) for row in batch] == [(20, 6, 13, 1)]
 
     before = hashes(spark, settings)
     ingest.run(spark, settings)
@@ -115,6 +118,8 @@ def test_entities_are_current_and_bad_ones_quarantined(spark: SparkSession, sett
     shop_files.write(landing, "events", {"event_id": "e1"})
     ingest.run(spark, settings)
     shop_files.write(landing, "items", {"item": "i1", "price": 11.0}, batch="2026-01-11_2026-01-12")
+    shy = {"user": "u3", "name": None, "mail": None, "phone": None, "address": None}
+    shop_files.write(landing, "users", shy, batch="2026-01-11_2026-01-12")
     ingest.run(spark, settings)
 
     users = tables.read(spark, settings, tables.USERS).collect()
@@ -137,7 +142,8 @@ def test_entities_are_current_and_bad_ones_quarantined(spark: SparkSession, sett
     ]
     assert tables.read(spark, settings, tables.PAST_OFFERS).select("run_id", "arm", "is_sent").first() == ("past-1", "treatment", True)
     kept = privacy.unsealed(tables.read(spark, settings, tables.VAULT), privacy.load_vault_key(settings)).collect()
-    assert {row["user_id"] for row in kept} == {row["user_id"] for row in users}
+    gone = spark.range(1).select(privacy.pseudonymise(F.lit("u3"), privacy.load_key(settings))).collect()[0][0]
+    assert {row["user_id"] for row in kept} == {row["user_id"] for row in users} - {gone}
     assert kept[0]["identifiers"] == {
         "name": "Ann Planted", "mail": "ann.planted@mail.example", "phone": "+86 138 0000 1234", "address": "1 Planted Street",
     }  # fmt: skip
@@ -178,8 +184,20 @@ def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(
     clean.run(spark, settings)
     shop_files.write(landing, "users", {"user": "u4"}, batch="2026-01-11_2026-01-12")
     ingest.run(spark, settings)
+    append = tables.append_once
+
+    def killed_at_batches(frame: DataFrame, settings: Settings, table: tables.Table, application: str, version: int) -> int:
+        if table is tables.BATCHES:
+            raise KeyboardInterrupt
+        return append(frame, settings, table, application, version)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "append_once", killed_at_batches)
+        with pytest.raises(KeyboardInterrupt):
+            requeue.run(spark, settings)
     for _ in range(2):  # the second time there is nothing to release
         requeue.run(spark, settings)
+        assert tables.read(spark, settings, tables.EVENTS).count() == 2
         sessions = {row["event_id"]: row["session_id"] for row in tables.read(spark, settings, tables.EVENTS).collect()}
         assert sessions == {"e1": "s1", "new": sessions["new"]}
         assert sessions["new"].startswith("gap-")
@@ -277,7 +295,8 @@ def test_continuous_ingestion_takes_files_as_they_arrive(spark: SparkSession, se
     while len(spark.streams.active) < 5 and time.monotonic() < until:  # one stream per entity
         running.join(0.2)
     assert arrived() == {"e1"}
-    shop_files.write(landing, "events", {"event_id": "e2"}, name="part-1")
+    late = shop_files.write(landing, "events", {"event_id": "e2"}, name="part-1")
+    os.utime(late, (time.time() - 30 * 86_400,) * 2)  # copied with its times: as old as its records
     assert arrived() == {"e1", "e2"}
     for query in spark.streams.active:
         query.stop()

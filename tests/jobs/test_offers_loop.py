@@ -14,6 +14,8 @@ import builders
 import randomised_shop
 from places import copied
 from promoloop import tables
+from promoloop.errors import UserError
+from promoloop.frames import settle
 from promoloop.settings import Settings
 
 RUN = "plan-2026-03-02"
@@ -31,6 +33,11 @@ def test_the_loop_from_scores_to_measured_effects(spark: SparkSession, scored: S
     assert tables.content_hash(tables.read(spark, settings, tables.OFFER_SCORES)) == first
 
     _plan(spark, scores, settings)
+    promotions = settle(tables.read(spark, settings, tables.PROMOTIONS).where("promotion_id = 'tea-20'"))
+    tables.merge(promotions.withColumn("ends_at", F.lit(settings.run.as_of).cast("timestamp")), settings, tables.PROMOTIONS)
+    with pytest.raises(UserError, match="promotion tea-20 of the plan is not open any more: run score_offers"):
+        issue_offers.run(spark, settings)
+    tables.merge(promotions, settings, tables.PROMOTIONS)
     issue_offers.run(spark, settings)
     offers = tables.read(spark, settings, tables.OFFERS)
     issued = tables.content_hash(offers)

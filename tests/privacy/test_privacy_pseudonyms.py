@@ -99,3 +99,12 @@ def test_key_comes_from_the_file_referred_to(tmp_path: Path, settings_with: Call
 def test_key_comes_from_the_environment_by_name(monkeypatch: pytest.MonkeyPatch, settings_with: Callable[..., Settings]) -> None:
     monkeypatch.setenv("SHOP_KEY", SECRET.decode())
     assert privacy.load_key(settings_with("privacy.key=env:SHOP_KEY")) == KEY
+
+
+def test_wrapping_leaves_what_is_no_pseudonym(spark: SparkSession) -> None:
+    """A column that one set of a mapping keys and another does not."""
+    one, ours = "a" * 64, "b" * 32
+    rows = spark.createDataFrame([(one, one), (one, ours), (one, None)], "user_id string, offer_id string")
+    wrapped = privacy.wrap_all(rows, ["user_id", "offer_id"], SECRET).select("user_id", "offer_id").collect()
+    expected = hmac.new(SECRET, one.encode(), hashlib.sha256).hexdigest()
+    assert [tuple(row) for row in wrapped] == [(expected, expected), (expected, ours), (expected, None)]

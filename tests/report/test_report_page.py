@@ -121,6 +121,8 @@ def test_groups_under_k_are_not_told_anywhere_on_the_page() -> None:
     for told in ("fewer than 400 planned users were drawn by lot", "fewer than 400 others get", "fewer than 400 offers, – expected"):
         assert told in text, told
     assert "€720" not in text  # expected of the 300 offers of P03
+    assert "fewer than 400 of 300 (" not in text
+    assert "fewer than 400 of 300" in text
     assert not {"37", "41"} & set(text.split())
 
 

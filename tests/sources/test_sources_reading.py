@@ -55,6 +55,24 @@ def test_csv_headers_differ_from_file_to_file_and_nothing_is_lost(spark: SparkSe
     assert json.loads(rows["b/2.csv", 2]["_rescued"])["failed"] == {"occurred_at": "never", "price": "free"}
 
 
+def test_a_header_names_whole_columns_each_once(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.csv").write_text('\ufeff"user", mail\r\nuser17,user17@mail.com\r\n')
+    stated = {"entity": "users", "fields": ["user", "mail"], "personal": ["user", "mail"], "columns": {"user_id": "user", "region": "mail"}}
+    found = mapping(tmp_path, **stated)
+
+    def read() -> DataFrame:
+        return sources.read_columns(
+            sources.arrivals(spark, found.sets[0], str(tmp_path), is_stream=False), found.sets[0], tables.USERS.schema, AS_OF
+        )
+
+    row = read().collect()[0]
+    assert (row["user_id"], row["region"]) == ("user17", "user17@mail.com")
+    (tmp_path / "b" / "2.csv").write_text("user,mail,mail\na,b,c\n")
+    with pytest.raises(UserError, match="mail twice"):
+        read()
+
+
 def test_rescued_json_names_nobody(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     lines = ['{"ts": 1767344400, "who": "ann", "note": "call +33 612 345 678 or ann@mail.example"}', '{"ts": 1767344400, "who": "ann']
@@ -100,10 +118,12 @@ def test_parquet_keeps_its_columns(spark: SparkSession, tmp_path: Path) -> None:
         ("yyyy-MM-dd HH:mm:ssX", "2011-12-05 00:30:00+01", date(2011, 12, 5), datetime(2011, 12, 4, 23, 30)),
         ("ISO", "2011-12-05T00:30:00+01:00", date(2011, 12, 5), datetime(2011, 12, 4, 23, 30)),
         ("seconds", "1323041400", date(2011, 12, 5), datetime(2011, 12, 4, 23, 30)),
+        ("seconds", "1323041400000000", None, None),  # microseconds: of no year that a time can have
+        ("ISO", "2011-12-05 00:30:00 UTC+01:00", date(2011, 12, 5), datetime(2011, 12, 4, 23, 30)),
     ],
 )
 def test_a_day_is_the_one_that_is_written_and_a_moment_is_of_the_zone(
-    form: str, said: str, day: date, moment: datetime, spark: SparkSession, tmp_path: Path
+    form: str, said: str, day: date | None, moment: datetime | None, spark: SparkSession, tmp_path: Path
 ) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "1.csv").write_text(f"ts,who\n{said},ann\n")

@@ -80,13 +80,13 @@ def _policies(known: DataFrame, offers: DataFrame, is_covered: Column, scores: D
 
 
 def _explored(offers: DataFrame) -> DataFrame:
-    """run_id, explore_share: what propensities of treated and withheld leave of one (`issuing.assign`); null where either arm is empty.
+    """run_id, explore_share: what propensities of treated and withheld leave of one (`issuing.assign`); null where they say nothing of it.
 
     By the ledger, as the setting may have been another one when the run was issued.
     """
     planned = [F.avg(F.when(F.col("arm") == arm, F.col("propensity"))) for arm in ("treatment", "control")]
     share = F.round(1 - planned[0] - planned[1], 12)
-    return offers.groupBy("run_id").agg(share.alias("explore_share"))
+    return offers.groupBy("run_id").agg(F.when(share > 0, share).alias("explore_share"))
 
 
 def closed_on(offers: DataFrame, events: DataFrame, settings: EvaluationSettings) -> tuple[DataFrame, Due]:

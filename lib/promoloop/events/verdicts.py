@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from promoloop import expectations
+from promoloop import expectations, frames
 from promoloop.errors import UserError
 from promoloop.events import drift
 from promoloop.events.facts import CONTENT, made_id
@@ -72,7 +72,7 @@ def rejected(verdicts: DataFrame, raw_columns: Sequence[str]) -> DataFrame:
     return (
         verdicts.where(F.col("verdict") == "rejected")
         .withColumn("event_id", given)
-        .select("batch_id", "source_file", "row_number", "reasons", F.to_json(F.struct(*raw_columns)).alias("record"), "received_at")
+        .select("batch_id", "source_file", "row_number", "reasons", frames.as_json(raw_columns).alias("record"), "received_at")
     )
 
 

@@ -56,6 +56,8 @@ def faults() -> Column:
         "discount_amount: missing": (form == "spend_threshold") & F.col("discount_amount").isNull(),
         "discount_amount: costs more than it can earn (not under the threshold)": (form == "spend_threshold")
         & (F.col("discount_amount").cast("double") >= threshold),
+        "discount_amount: not positive": (form == "spend_threshold") & (F.col("discount_amount") <= 0),
+        "gift_unit_cost: negative": (form == "gift") & (F.col("gift_unit_cost") < 0),
         "gift_unit_cost: missing": (form == "gift") & F.col("gift_unit_cost").isNull(),
         "gift_unit_cost: costs more than it can earn (not under the threshold)": (form == "gift")
         & (threshold > 0)

@@ -99,8 +99,12 @@ def _filled(run: Run) -> list[Resource]:
 
 def _use(limit: Resource, unit: str, look: Look) -> Bar:
     show, whole = (look.money, look.money) if unit == "money" else (look.users, words.count)
-    text = f"{show(limit.used)} of {whole(limit.capacity)} ({words.percent(limit.used / limit.capacity if limit.capacity else None)})"
-    return Bar(look.limit(limit.name), limit.used, text, limit.capacity, charts.ACCENT if limit.shadow_price > 0 else charts.SOFT)
+    is_few = unit == "offers" and limit.used < look.facts.k  # neither a share nor the length of a bar may tell how many
+    share = "" if is_few else f" ({words.percent(limit.used / limit.capacity if limit.capacity else None)})"
+    text = f"{show(limit.used)} of {whole(limit.capacity)}{share}"
+    return Bar(
+        look.limit(limit.name), 0 if is_few else limit.used, text, limit.capacity, charts.ACCENT if limit.shadow_price > 0 else charts.SOFT
+    )
 
 
 def _fullest_first(limit: Resource) -> tuple[bool, float, str]:

@@ -1,7 +1,7 @@
 """Outside logs as our raw columns, by mapping file (guide: docs/sources.md)."""
 
 from promoloop.sources.check import SetCheck, check
-from promoloop.sources.checkpoint import is_new
+from promoloop.sources.checkpoint import is_new, taken_by
 from promoloop.sources.columns import read_columns, records_schema, redact
 from promoloop.sources.entities import add_is_key_reused, as_rejected, keep_current, placeholders
 from promoloop.sources.lease import lease
@@ -30,5 +30,6 @@ __all__ = [
     "redact",
     "refuse_taken",
     "take",
+    "taken_by",
     "wait_for",
 ]

@@ -31,14 +31,16 @@ def plan_anew(checkpoint: str) -> None:
 
 def is_new(spark: SparkSession, checkpoint: str) -> bool:
     """Whether no take was ever planned by `checkpoint`."""
-    folder = path_here(checkpoint)
-    if folder is not None:
-        return not _takes(folder / "offsets")
-    try:
-        spark.read.text(f"{checkpoint}/offsets")
+    return not taken_by(spark, checkpoint)
+
+
+def taken_by(spark: SparkSession, checkpoints: str) -> list[str]:
+    """Names of the checkpoints, of those that the glob `checkpoints` matches, by which any take was planned."""
+    try:  # where Spark writes them, which need not be a disk of this machine
+        planned = spark.read.text(f"{checkpoints}/offsets").inputFiles()
     except AnalysisException:  # no such folder
-        return True
-    return False
+        return []
+    return sorted({path.split("/")[-3] for path in planned})
 
 
 def _takes(log: Path) -> set[int]:

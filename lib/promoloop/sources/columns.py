@@ -14,10 +14,11 @@ from promoloop.sources.reading import add_fields
 _MAIL = r"[\w.+-]+@[\w-]+\.[\w.]+"
 _PHONE = r"\+\d[\d ().-]{6,}\d|\b0\d{2,4}[ /-]\d{5,}\b"
 # a day such as 05-12-2011 ends like an offset and is none: digits need a time before them
-_OFFSET = r"(Z|UTC|GMT|(:\d\d|[T ]\d{4,6})([.,]\d+)?( ?[AP]M)? ?[+-]\d\d(:?\d\d)?)$"
+_OFFSET = r"(Z|UTC|GMT|(:\d\d|[T ]\d{4,6})([.,]\d+)?( ?[AaPp][Mm])? ?(UTC|GMT|UT)?[+-]\d\d(:?\d\d)?)$"
 _NEW = "new"
 _UNREAD = "unread"
 _NUMBERS = ("seconds", "milliseconds")  # since 1970
+_MILLISECONDS = (-62_135_596_800_000, 253_402_300_799_999)  # of the years 1 to 9999: of others no timestamp can be made
 _FAILED = "failed"
 
 
@@ -89,7 +90,7 @@ def _convert(texts: DataFrame, name: str, kind: T.DataType, files: Files) -> Col
     if name == "text":
         return redact(text)
     if not isinstance(texts.schema[f"_{name}"].dataType, T.StringType):
-        return text.cast(kind)
+        return text.try_cast(kind)
     if isinstance(kind, T.TimestampType):
         return _time(text, files)
     if isinstance(kind, T.DateType):
@@ -115,7 +116,7 @@ def _date(text: Column, files: Files) -> Column:
 
 def _of_number(text: Column, form: str) -> Column:
     number = (text.try_cast("double") * 1000).try_cast("bigint") if form == "seconds" else text.try_cast("bigint")
-    return F.timestamp_millis(number)
+    return F.when(number.between(*_MILLISECONDS), F.timestamp_millis(number))
 
 
 def _time(text: Column, files: Files) -> Column:

@@ -6,9 +6,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from promoloop import frames
+
 _PLACE = ("received_at", "batch_id", "source_file", "row_number")
-
-
 _ONCE = ("promotions", "past_offers")  # of these a batch states each one once; of users and items it may state changes
 
 
@@ -52,6 +52,6 @@ def as_rejected(records: DataFrame, table_name: str) -> DataFrame:
         "source_file",
         "row_number",
         "reasons",
-        F.to_json(F.struct(*kept)).alias("record"),
+        frames.as_json(kept).alias("record"),
         "received_at",
     )

@@ -6,6 +6,7 @@ differ from file to file; a quoted field may not contain a line break.
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,6 +21,8 @@ from pyspark.sql.streaming.readwriter import DataStreamReader
 
 from promoloop.errors import UserError
 from promoloop.sources.mapping import Files
+
+_AT_ANY_AGE = "36500d"
 
 
 def are_there(spark: SparkSession, files: Files, folder: str) -> bool:
@@ -43,12 +46,15 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
     reader: DataStreamReader = spark.readStream if is_stream else spark.read  # type: ignore[assignment]
     if is_stream and max_files is not None:
         reader = reader.option("maxFilesPerTrigger", max_files)
+    if is_stream and files.format != "delta":  # else Spark passes over, in silence, what was last written a week before the newest file
+        reader = reader.option("maxFileAge", _AT_ANY_AGE)
     if files.format in ("json", "csv"):
         found = reader.text(glob)
     elif files.format == "parquet":
         found = reader.schema(spark.read.parquet(glob).schema).parquet(glob)
     else:
-        found = reader.format("delta").load(glob)
+        appended = reader.option("skipChangeCommits", "true") if is_stream else reader  # what is changed or erased there did come before
+        found = appended.format("delta").load(glob)
     # streams of a Delta table have no _metadata; the moment of a take is kept by the checkpoint, so it stays in a replay
     is_delta = files.format == "delta"
     path = F.input_file_name() if is_delta else F.col("_metadata.file_path")
@@ -70,7 +76,8 @@ def refuse_taken(spark: SparkSession, files: Files, folder: str, raw: DataFrame)
     if taken is not None:
         raise UserError(
             f"events of {files.files!r} would be taken anew, but raw_events holds records of {taken['source_file']} already: "
-            "bring paths.checkpoints back, keep files and only of a set and the name of its mapping, and give new files a set of their own"
+            "bring paths.checkpoints back, keep files and only of a set and the name of its mapping, and give new files a set of their own "
+            "(checkpoints of an earlier version: begin with empty tables)"
         )
 
 
@@ -141,8 +148,10 @@ def _add_csv_fields(lines: DataFrame, files: Files) -> DataFrame:
     """Fields by each file's own header: the line that names all columns the mapping uses. A file without one cannot be read."""
     used = [name for name in files.fields if any(name in expression for expression in files.columns.values())]
     is_header = F.lit(True)
-    for name in used:
-        is_header = is_header & F.contains(F.col("line"), F.lit(name))
+    edge = rf"\s*\"?\s*(\Q{files.separator}\E|$)"
+    for name in used:  # as a whole field: a line of data may well contain the word
+        whole = rf"(^\ufeff?|\Q{files.separator}\E)\s*\"?\s*\Q{name}\E{edge}"
+        is_header = is_header & F.contains(F.col("line"), F.lit(name)) & F.rlike(F.col("line"), F.lit(whole))
     headed = [(row["line"], row["source_file"]) for row in lines.where(is_header).select("line", "source_file").distinct().collect()]
     fields = F.lit(None).cast("map<string,string>")
     for header in sorted({line for line, _ in headed}):
@@ -152,9 +161,17 @@ def _add_csv_fields(lines: DataFrame, files: Files) -> DataFrame:
 
 
 def _parse_line(header: str, separator: str) -> Column:
-    names = next(csv.reader([header.lstrip("\ufeff")], delimiter=separator))
-    schema = ", ".join(f"`{name}` string" for name in [*names, "_unread"])
+    names = [name.strip() for name in next(csv.reader([header.lstrip("\ufeff")], delimiter=separator, skipinitialspace=True))]
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise UserError(f"csv header {header!r}: {', '.join(twice)} twice")
+    schema = ", ".join(f"{_quoted(name)} string" for name in [*names, "_unread"])
     options = {"sep": separator, "columnNameOfCorruptRecord": "_unread", "escape": '"'}
     parsed = F.from_csv(F.col("line"), schema, options)
-    pairs = [part for name in names for part in (F.lit(name), parsed[name])]
-    return F.when(parsed["_unread"].isNull(), F.create_map(*pairs))
+    pairs = [part for name in names for part in (F.lit(name), parsed.getField(name))]
+    return F.when(parsed.getField("_unread").isNull(), F.create_map(*pairs))
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("`", "``")
+    return f"`{escaped}`"
