@@ -71,11 +71,11 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     new = {name for _, name in named if sources.is_new(spark, tables.checkpoint(settings, f"ingest/{name}"))}
     followed = {files.files for files, name in named if files.entity == "events" and name not in new}
     known = {name for _, name in mapping.streams()}
-    gone = set(sources.taken_by(spark, tables.checkpoint(settings, f"ingest/{mapping.name}-events-*"))) - known
+    gone = set(sources.taken_by(spark, tables.checkpoint(settings, "ingest"), f"{mapping.name}-events-*")) - known
     for files, name in named:
         # two sets may read the same files, but then none was changed into the new one
         if files.entity == "events" and name in new and (gone or files.files not in followed):
-            sources.refuse_taken(spark, files, folder, tables.read_or_empty(spark, settings, tables.RAW_EVENTS))
+            sources.refuse_taken(spark, files, folder, tables.read_or_empty(spark, settings, tables.RAW_EVENTS), gone)
     sources.wait_for([keep(files, name) for files, name in named])
     for entity, table in _ENTITIES.items():
         if entity not in {files.entity for files in mapping.sets}:

@@ -20,7 +20,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     known = tables.read_or_empty(spark, settings, tables.EVENTS)
     found = events.add_verdicts(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids)
     # those a run that was killed released already: they are events, and only have to leave the quarantine
-    verdicts = found.join(known.select("record_id").distinct().withColumn("_is_released", F.lit(True)), "record_id", "left")
+    done = known.select("record_id", "event_id").distinct().withColumn("_is_released", F.lit(True))
+    verdicts = found.join(done, ["record_id", "event_id"], "left")
     verdicts = verdicts.withColumn("verdict", F.when(F.col("_is_released"), "accepted").otherwise(F.col("verdict")))
     corrected = events.moved_per_batch(verdicts, take=-1 - version)
     accepted = events.accepted(verdicts.where(F.col("_is_released").isNull()))

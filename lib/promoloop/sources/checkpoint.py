@@ -1,7 +1,8 @@
 """The folder in which Structured Streaming remembers what a query took, where that folder is on a disk of this machine."""
 
+import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from pyspark.errors import AnalysisException
@@ -31,16 +32,18 @@ def plan_anew(checkpoint: str) -> None:
 
 def is_new(spark: SparkSession, checkpoint: str) -> bool:
     """Whether no take was ever planned by `checkpoint`."""
-    return not taken_by(spark, checkpoint)
+    folder, _, name = checkpoint.rpartition("/")
+    return not taken_by(spark, folder, name)
 
 
-def taken_by(spark: SparkSession, checkpoints: str) -> list[str]:
-    """Names of the checkpoints, of those that the glob `checkpoints` matches, by which any take was planned."""
+def taken_by(spark: SparkSession, folder: str, name: str) -> list[str]:
+    """Names of the checkpoints below `folder`, of those that the glob `name` matches, by which any take was planned."""
+    exact = re.sub(r"([\[\]{}*?\\])", r"\\\1", folder)
     try:  # where Spark writes them, which need not be a disk of this machine
-        planned = spark.read.text(f"{checkpoints}/offsets").inputFiles()
+        planned = spark.read.text(f"{exact}/{name}/offsets").inputFiles()
     except AnalysisException:  # no such folder
         return []
-    return sorted({path.split("/")[-3] for path in planned})
+    return sorted({unquote(path.split("/")[-3]) for path in planned})
 
 
 def _takes(log: Path) -> set[int]:

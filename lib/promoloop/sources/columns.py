@@ -48,11 +48,7 @@ def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: s
     kinds = {field.name: field.dataType for field in schema}
     place = {"batch_id", "source_file", "row_number", "received_at", "source", "_rescued"}
     typed = {name: _convert(texts, name, kinds[name], files) for name in raw}
-    failed = {
-        name: typed[name].isNull() & F.col(f"_{name}").isNotNull()
-        for name in raw
-        if isinstance(texts.schema[f"_{name}"].dataType, T.StringType) and not isinstance(kinds[name], T.StringType)
-    }
+    failed = {name: typed[name].isNull() & F.col(f"_{name}").isNotNull() for name in raw if not isinstance(kinds[name], T.StringType)}
     absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema if field.name not in raw and field.name not in place]
     return texts.select(
         "batch_id",
@@ -154,13 +150,15 @@ def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
     new = F.map_filter("fields", lambda name, value: ~F.array_contains(known, name) & ~F.array_contains(personal, name))
     shape = F.regexp_replace(F.regexp_replace("line", r"\p{L}", "x"), r"\d", "9")
     has_failed = reduce(Column.__or__, failed.values(), F.lit(False))
-    pairs = [F.when(is_so, F.struct(F.lit(name).alias("key"), F.col(f"_{name}").alias("value"))) for name, is_so in failed.items()]
+    pairs = [
+        F.when(is_so, F.struct(F.lit(name).alias("key"), F.col(f"_{name}").cast("string").alias("value"))) for name, is_so in failed.items()
+    ]
     failures = F.array_compact(F.array(*pairs)) if pairs else F.array().cast("array<struct<key:string,value:string>>")
     leftover = F.to_json(
         F.struct(
+            F.when(F.col("fields").isNull(), F.coalesce(shape, F.lit(""))).alias(_UNREAD),  # first: by its place rules tell it from a field
             F.when(has_failed, F.map_from_entries(failures)).alias(_FAILED),
             F.when(has_new, new).alias(_NEW),
-            F.when(F.col("fields").isNull(), F.coalesce(shape, F.lit(""))).alias(_UNREAD),
         )
     )
     return F.when(F.col("fields").isNull() | has_new | has_failed, redact(leftover))  # a sound record is spared all of it

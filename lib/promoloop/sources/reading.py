@@ -7,7 +7,7 @@ differ from file to file; a quoted field may not contain a line break.
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +53,8 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
     elif files.format == "parquet":
         found = reader.schema(spark.read.parquet(glob).schema).parquet(glob)
     else:
-        appended = reader.option("skipChangeCommits", "true") if is_stream else reader  # what is changed or erased there did come before
+        is_log = is_stream and files.entity == "events"  # of events what is changed or erased did come before; of others it would be missed
+        appended = reader.option("skipChangeCommits", "true") if is_log else reader
         found = appended.format("delta").load(glob)
     # streams of a Delta table have no _metadata; the moment of a take is kept by the checkpoint, so it stays in a replay
     is_delta = files.format == "delta"
@@ -68,8 +69,11 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
     )
 
 
-def refuse_taken(spark: SparkSession, files: Files, folder: str, raw: DataFrame) -> None:
-    """Raise UserError where `raw` (rows of raw_events) holds records of files that this set would take: nothing remembers that it did."""
+def refuse_taken(spark: SparkSession, files: Files, folder: str, raw: DataFrame, gone: Collection[str] = ()) -> None:
+    """Raise UserError where `raw` (rows of raw_events) holds records of files that this set would take: nothing remembers that it did.
+
+    `gone`: checkpoints that no set of the mapping has any more.
+    """
     paths = _listed(spark, files, folder).inputFiles()
     there = spark.createDataFrame([(path,) for path in paths], "path string").select(_relative(F.col("path"), folder).alias("source_file"))
     taken = there.join(raw, "source_file", "left_semi").orderBy("source_file").first()
@@ -78,6 +82,7 @@ def refuse_taken(spark: SparkSession, files: Files, folder: str, raw: DataFrame)
             f"events of {files.files!r} would be taken anew, but raw_events holds records of {taken['source_file']} already: "
             "bring paths.checkpoints back, keep files and only of a set and the name of its mapping, and give new files a set of their own "
             "(checkpoints of an earlier version: begin with empty tables)"
+            + (f"; of a set that was dropped on purpose remove the checkpoint first: {', '.join(sorted(gone))}" if gone else "")
         )
 
 
@@ -146,7 +151,7 @@ def _as_text(rows: DataFrame, name: str) -> Column:
 
 def _add_csv_fields(lines: DataFrame, files: Files) -> DataFrame:
     """Fields by each file's own header: the line that names all columns the mapping uses. A file without one cannot be read."""
-    used = [name for name in files.fields if any(name in expression for expression in files.columns.values())]
+    used = [name for name in files.fields if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said) for said in files.columns.values())]
     is_header = F.lit(True)
     edge = rf"\s*\"?\s*(\Q{files.separator}\E|$)"
     for name in used:  # as a whole field: a line of data may well contain the word
