@@ -16,6 +16,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     raw = tables.read_stream(spark, settings, tables.RAW_EVENTS)
     mapping = sources.load_mapping(settings.source.name)
     given = mapping.given_columns("events")
+    gap = None if "session_id" in given else settings.events.session_gap_minutes
     checkpoint = tables.checkpoint(settings, "clean")
     if sources.is_new(spark, checkpoint) and _has_cleaned(spark, settings):  # Delta would pass over takes as if it had them
         raise UserError(f"table batches knows of cleanings, {checkpoint} of none: bring paths.checkpoints back, or begin with empty tables")
@@ -28,10 +29,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         counts = events.per_batch(verdicts, rules, take).collect()
         before = tables.read_or_empty(spark, settings, tables.BATCHES)  # anew: the last take of this run may have been of the same batch
         events.gate(verdicts, counts, before, rules, settings.events.max_rejected_share)
-        accepted = events.accepted(verdicts)
-        if "session_id" not in given:
-            accepted = accepted.transform(events.add_sessions, settings.events.session_gap_minutes)
-        tables.append_once(accepted, settings, tables.EVENTS, "clean", take)
+        tables.append_once(events.accepted(verdicts, gap), settings, tables.EVENTS, "clean", take)
         tables.append_once(events.rejected(verdicts, tables.RAW_EVENTS.column_names), settings, tables.EVENTS_REJECTED, "clean", take)
         batches = spark.createDataFrame([row.asDict() for row in counts], tables.BATCHES.schema)
         tables.append_once(batches, settings, tables.BATCHES, "clean", take)

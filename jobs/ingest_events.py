@@ -67,14 +67,13 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         place = tables.checkpoint(settings, f"ingest/{name}")
         return sources.take(stream, place, lambda arrived, n: handle(arrived, files, name, n), settings.source.every_seconds or None)
 
-    named = [(files, name) for files, name in mapping.streams() if sources.are_there(spark, files, folder)]
-    new = {name for _, name in named if sources.is_new(spark, tables.checkpoint(settings, f"ingest/{name}"))}
-    followed = {files.files for files, name in named if files.entity == "events" and name not in new}
-    known = {name for _, name in mapping.streams()}
-    gone = set(sources.taken_by(spark, tables.checkpoint(settings, "ingest"), f"{mapping.name}-events-*")) - known
+    streams = mapping.streams()
+    named = [(files, name) for files, name in streams if sources.are_there(spark, files, folder)]
+    begun = set(sources.taken_by(spark, tables.checkpoint(settings, "ingest"), f"{mapping.name}-events-*"))
+    followed, gone = {files.files for files, name in named if name in begun}, begun - {name for _, name in streams}
     for files, name in named:
         # two sets may read the same files, but then none was changed into the new one
-        if files.entity == "events" and name in new and (gone or files.files not in followed):
+        if files.entity == "events" and name not in begun and (gone or files.files not in followed):
             sources.refuse_taken(spark, files, folder, tables.read_or_empty(spark, settings, tables.RAW_EVENTS), gone)
     sources.wait_for([keep(files, name) for files, name in named])
     for entity, table in _ENTITIES.items():

@@ -24,9 +24,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     verdicts = found.join(done, ["record_id", "event_id"], "left")
     verdicts = verdicts.withColumn("verdict", F.when(F.col("_is_released"), "accepted").otherwise(F.col("verdict")))
     corrected = events.moved_per_batch(verdicts, take=-1 - version)
-    accepted = events.accepted(verdicts.where(F.col("_is_released").isNull()))
-    if "session_id" not in given:
-        accepted = accepted.transform(events.add_sessions, settings.events.session_gap_minutes)
+    gap = None if "session_id" in given else settings.events.session_gap_minutes
+    accepted = events.accepted(verdicts.where(F.col("_is_released").isNull()), gap)
     released = tables.append_once(accepted, settings, tables.EVENTS, "release", tables.version(spark, settings, tables.EVENTS))
     tables.append_once(corrected, settings, tables.BATCHES, "requeue", version)
     still = events.rejected(verdicts, tables.RAW_EVENTS.column_names)

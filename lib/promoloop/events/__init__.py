@@ -1,6 +1,6 @@
 """Raw records to events: facts about them, rules, repeats, verdicts."""
 
-from promoloop.events.facts import CONTENT, add_facts, add_identity, add_sessions, bot_days, renew_identity
+from promoloop.events.facts import CONTENT, add_facts, add_identity, bot_days, renew_identity
 from promoloop.events.judging import judge, judged_schema
 from promoloop.events.verdicts import Totals, accepted, add_verdicts, gate, moved_per_batch, per_batch, received_again, rejected
 
@@ -10,7 +10,6 @@ __all__ = [
     "accepted",
     "add_facts",
     "add_identity",
-    "add_sessions",
     "add_verdicts",
     "bot_days",
     "gate",

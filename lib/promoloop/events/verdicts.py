@@ -11,7 +11,7 @@ from pyspark.sql import types as T
 from promoloop import expectations, frames
 from promoloop.errors import UserError
 from promoloop.events import drift
-from promoloop.events.facts import CONTENT, made_id
+from promoloop.events.facts import CONTENT, add_sessions, made_id
 from promoloop.events.repeats import repeated_contents, repeated_ids
 from promoloop.expectations import Rule
 
@@ -59,11 +59,11 @@ def _drop_equal_contents(once: DataFrame, history: DataFrame) -> DataFrame:
     )
 
 
-def accepted(verdicts: DataFrame) -> DataFrame:
-    """Rows of events."""
-    return verdicts.where(F.col("verdict") == "accepted").select(
-        "event_id", *CONTENT, "occurred_on", "batch_id", "record_id", "fingerprint"
-    )
+def accepted(verdicts: DataFrame, gap_minutes: int | None) -> DataFrame:
+    """Rows of events. `gap_minutes`: the pause that ends a session, of a source without sessions; None: it has its own."""
+    sound = verdicts.where(F.col("verdict") == "accepted")
+    rows = sound.select("event_id", *CONTENT, "occurred_on", "batch_id", "record_id", "fingerprint")
+    return rows if gap_minutes is None else add_sessions(rows, gap_minutes)
 
 
 def rejected(verdicts: DataFrame, raw_columns: Sequence[str]) -> DataFrame:

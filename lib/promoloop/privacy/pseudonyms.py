@@ -76,14 +76,16 @@ def wrap(pseudonym: Column, secret: bytes) -> Column:
 
 def wrap_all(rows: DataFrame, named: Collection[str], secret: bytes) -> DataFrame:
     """`rows` with every pseudonym in columns `named`, and under those names in a JSON `record`, wrapped by `secret`. Same rows."""
-    others = [name for name in sorted(named) if name in rows.columns and name != "user_id"]
-    kept = rows.withColumns({f"_was_{name}": F.col(name) for name in others})
-    hashed = pseudonymise_all(kept, [name for name in named if name in rows.columns], Key((secret,)))
-    # of two sets one may have keyed a column and the other not: what is no pseudonym stays
-    is_one = {name: F.rlike(f"_was_{name}", F.lit("^[0-9a-f]{64}$")) for name in others}
-    wrapped = hashed.withColumns({name: F.when(is_one[name], F.col(name)).otherwise(F.col(f"_was_{name}")) for name in others})
-    wrapped = wrapped.drop(*(f"_was_{name}" for name in others))
-    return wrapped.withColumn("record", _wrap_in_json(F.col("record"), named, secret)) if "record" in rows.columns else wrapped
+    there = [name for name in named if name in rows.columns]
+    wrapped: dict[str, Column] = {}
+    if there:
+        pads = _pads(rows.sparkSession, Key((secret,)))
+        wrapped = {name: _hashed(F.col(name), pads) for name in there}
+    for name in set(there) - {"user_id"}:  # of two sets one may have keyed a column and the other not: what is no pseudonym stays
+        wrapped[name] = F.when(F.rlike(name, F.lit("^[0-9a-f]{64}$")), wrapped[name]).otherwise(F.col(name))
+    if "record" in rows.columns:
+        wrapped["record"] = _wrap_in_json(F.col("record"), named, secret)
+    return rows.withColumns(wrapped) if wrapped else rows
 
 
 def about(columns: Collection[str], pseudonyms: Collection[str]) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from promoloop.allocation.limits import DISPARITY
 from promoloop.report import charts, words
 from promoloop.report.charts import Bar
 from promoloop.report.facts import Facts, Resource, Run
@@ -12,7 +13,6 @@ from promoloop.report.look import Look
 
 _TINTS = 5
 _UNITS = {"cost": "money", "count": "offers"}
-_EQUAL = "disparity:"  # limits of equal treatment: what they compare is no amount that a bar could fill
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,9 @@ def _cell(shares: Mapping[tuple[str, str], int | None], key: tuple[str, str], mo
 
 
 def _filled(run: Run) -> list[Resource]:
-    return [limit for limit in run.resources if not limit.name.startswith(_EQUAL)]
+    return [
+        limit for limit in run.resources if not limit.name.startswith(DISPARITY)
+    ]  # what they compare is no amount that a bar could fill
 
 
 def _use(limit: Resource, unit: str, look: Look) -> Bar:
