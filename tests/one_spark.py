@@ -12,6 +12,8 @@ from pyspark import SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from promoloop.session import remember_names
+
 _PORT, _SECRET = "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"
 
 
@@ -32,4 +34,6 @@ def joined(by: dict[str, str]) -> SparkSession:
     java = gateway.jvm
     context = java.JavaSparkContext.fromSparkContext(java.org.apache.spark.SparkContext.getOrCreate())
     session = java.org.apache.spark.sql.classic.SparkSession.getDefaultSession().get().newSession()
-    return SparkSession(SparkContext(gateway=gateway, jsc=context), session)
+    spark = SparkSession(SparkContext(gateway=gateway, jsc=context), session)
+    remember_names(spark)
+    return spark

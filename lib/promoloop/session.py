@@ -16,6 +16,9 @@ from promoloop.settings import Settings
 _CHECKPOINTS = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 _ZONE = "spark.sql.session.timeZone"
 _Options = dict[str, bool | float | int | str | None]
+# what PySpark asks Java for, by these names, with nearly every expression: each time Java would look in hundreds of archives for a class
+# of that name, in all packages that it might be of
+_ASKED = ("org.apache.spark.sql.functions", "functions", "PythonUtils", "PythonSQLUtils", "org", "py4j")
 _EVERYWHERE: _Options = {  # where a session is made by us, here or in spark-submit
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -62,6 +65,13 @@ def options(spark: SparkSession, chosen: Mapping[str, str]) -> Iterator[None]:
                 spark.conf.unset(name)
             else:
                 spark.conf.set(name, was)
+
+
+def remember_names(spark: SparkSession) -> None:
+    """Have this process ask Java once, not each time, for what PySpark's expressions are made by."""
+    java_names = spark.sparkContext._jvm
+    for name in _ASKED:
+        setattr(java_names, name, getattr(java_names, name))
 
 
 def processes(spark: SparkSession) -> list[int]:
@@ -114,6 +124,7 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
     }
     spark = SparkSession.builder.master(settings.spark.master).appName("promoloop").config(map=options).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    remember_names(spark)
     return spark
 
 

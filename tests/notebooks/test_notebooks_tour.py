@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import scanning
-from promoloop import home, tables
+from promoloop import home, session, tables
 from promoloop.cli import app
 from promoloop.settings import Settings
 from promoloop.simulator.entities import FIRST_NAMES, LAST_NAMES
@@ -41,14 +41,15 @@ def test_the_notebook_runs_from_top_to_bottom_and_nothing_it_leaves_names_anybod
 ) -> None:
     mpl.use("Agg")
     overrides = [f"paths.{name}={value}" for name, value in settings.paths.model_dump().items()]
-    runpy.run_path(str(NOTEBOOK), init_globals={"overrides": [*overrides, "shop.users=300", "shop.items=80"]})
+    with session.options(spark, {"spark.sql.adaptive.enabled": "true"}):  # as people run it; other tests have plans made once
+        runpy.run_path(str(NOTEBOOK), init_globals={"overrides": [*overrides, "shop.users=300", "shop.items=80"]})
     said = capsys.readouterr().out
     assert "evaluate_promotions: Outcome(" in said
     assert tables.read(spark, settings, tables.EVALUATIONS).where(f"run_id = '{settings.run.run_id}'").count() > 0
     assert spark.range(3).count() == 3  # the notebook left the session it was given alone
 
-    with app.opened(settings) as (console, session):  # as promoloop report does: report, summary and log beside the tables
-        app.conclude(console, session, settings)
+    with app.opened(settings) as (console, opened):  # as promoloop report does: report, summary and log beside the tables
+        app.conclude(console, opened, settings)
     left = sorted(path for path in tmp_path.iterdir() if path.name != "landing")
     assert {"tables", "vault", "checkpoints", "models", "channels", "logs", "report.html"} <= {path.name for path in left}
     for planted in PLANTED:
