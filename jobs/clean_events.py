@@ -36,6 +36,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         totals.add(counts)
 
     sources.take(raw, checkpoint, clean).wait()
+    for table in (tables.EVENTS, tables.EVENTS_REJECTED, tables.BATCHES):
+        tables.create(spark, settings, table)  # where no record came, later jobs find none
     return Outcome(totals.received, totals.accepted, totals.rejected, {"rows_duplicate": totals.duplicate})
 
 

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promoloop import expectations, launch, privacy, sources, tables
+from promoloop.errors import UserError
 from promoloop.launch import Outcome
 from promoloop.offers import forms
 from promoloop.settings import Settings
@@ -77,8 +78,10 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
             sources.refuse_taken(spark, files, folder, tables.read_or_empty(spark, settings, tables.RAW_EVENTS), gone)
     sources.wait_for([keep(files, name) for files, name in named])
     for entity, table in _ENTITIES.items():
-        if entity not in {files.entity for files in mapping.sets}:
-            tables.create(spark, settings, table)  # nothing will come, and later jobs find nothing
+        wanted = [files.files for files in mapping.sets if files.entity == entity]
+        if wanted and table in (tables.USERS, tables.ITEMS) and not tables.exists(spark, settings, table):
+            raise UserError(f"no files of {entity}: nothing matches {' or '.join(map(repr, wanted))} below {folder}")
+        tables.create(spark, settings, table)  # where nothing came, later jobs find nothing
     rejected = written.pop("rejected")
     return Outcome(rows_in=sum(written.values()) + rejected, rows_out=sum(written.values()), rows_rejected=rejected, figures={**written})
 

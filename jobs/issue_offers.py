@@ -1,6 +1,6 @@
 """allocations, allocation_resources, offer_scores, promotions, past_offers -> offers, channel files."""
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promoloop import allocation, launch, privacy, tables
@@ -12,13 +12,25 @@ from promoloop.settings import Settings
 
 
 def run(spark: SparkSession, settings: Settings) -> Outcome:
-    """Draw arms, log every decision with its propensity, and write what each channel has to send."""
+    """Draw arms, log every decision with its propensity, and write what each channel has to send. A run is issued once; its files anew."""
+    run_id, own = settings.run.run_id, F.col("run_id") == settings.run.run_id
+    promotions = tables.read(spark, settings, tables.PROMOTIONS)
+    key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
+    is_issued = not tables.read_or_empty(spark, settings, tables.OFFERS).where(own).isEmpty()
+    # what was sent cannot be taken back, and what a changed plan adds to it would be over its limits: a run is issued once, in one commit
+    written = 0 if is_issued else tables.merge(_offers(spark, settings, promotions, key), settings, tables.OFFERS, is_insert_only=True)
+    ledger = tables.read(spark, settings, tables.OFFERS).where(own)
+    folder = channels.write(ledger, promotions, settings.paths.out, run_id)
+    by_arm = {f"offers_{row['arm']}": row["count"] for row in ledger.groupBy("arm").count().orderBy("arm").collect()}
+    return Outcome(rows_out=written, figures={**by_arm, "channel_files": folder, "was_issued_before": is_issued})
+
+
+def _offers(spark: SparkSession, settings: Settings, promotions: DataFrame, key: privacy.Key) -> DataFrame:
+    """What the plan of run.as_of decides. Raises UserError where one of its promotions is not open any more."""
     as_of, run_id, own = settings.run.as_of, settings.run.run_id, F.col("run_id") == settings.run.run_id
     allocations = tables.read(spark, settings, tables.ALLOCATIONS).where(own)
     resources = tables.read(spark, settings, tables.ALLOCATION_RESOURCES).where(own)
     scores = tables.read(spark, settings, tables.OFFER_SCORES).where(F.col("as_of_on") == F.lit(as_of))
-    promotions = tables.read(spark, settings, tables.PROMOTIONS)
-    decided = tables.read_or_empty(spark, settings, tables.OFFERS).where(own)
     ledgers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     lately = allocation.recent(ledgers, promotions, as_of, settings.allocation)
     windows = eligibility.open_promotions(promotions, as_of, settings.offers.horizon_days)
@@ -29,13 +41,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         )
     free = allocation.applied(scores.join(F.broadcast(windows), "promotion_id", "left_semi"), promotions, lately, settings.allocation)
     decisions = issuing.assign(allocations, scores, free, resources, run_id, settings.execution)
-    key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
-    offers = issuing.to_offers(decisions, windows, run_id, as_of, settings.offers.horizon_days, key, decided)
-    written = tables.merge(offers, settings, tables.OFFERS, is_insert_only=True)
-    ledger = tables.read(spark, settings, tables.OFFERS).where(own)
-    folder = channels.write(ledger, promotions, settings.paths.out, run_id)
-    by_arm = {f"offers_{row['arm']}": row["count"] for row in ledger.groupBy("arm").count().orderBy("arm").collect()}
-    return Outcome(rows_out=written, figures={**by_arm, "channel_files": folder})
+    return issuing.to_offers(decisions, windows, run_id, as_of, settings.offers.horizon_days, key)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,17 @@ def hashes(spark: SparkSession, settings: Settings) -> dict[str, int]:
     return {table.name: tables.content_hash(tables.read(spark, settings, table)) for table in written}
 
 
+def test_a_shop_of_nobody_and_a_log_of_nothing(spark: SparkSession, settings: Settings) -> None:
+    landing = Path(settings.paths.landing)
+    shop_files.write(landing, "events")
+    shop_files.write(landing, "items", {"item": "i1"})
+    with pytest.raises(UserError, match="no files of users: nothing matches 'users/"):
+        ingest.run(spark, settings)
+    shop_files.write(landing, "users", {"user": "u1"})
+    assert ingest.run(spark, settings).figures["events"] == clean.run(spark, settings).rows_in == 0
+    assert all(tables.read(spark, settings, table).isEmpty() for table in (tables.EVENTS, tables.BATCHES, tables.PAST_OFFERS))
+
+
 def test_every_record_gets_one_verdict(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
     settings = settings_with("events.max_rejected_share=0.9")
     landing = Path(settings.paths.landing)

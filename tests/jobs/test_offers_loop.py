@@ -41,8 +41,11 @@ def test_the_loop_from_scores_to_measured_effects(spark: SparkSession, scored: S
     issue_offers.run(spark, settings)
     offers = tables.read(spark, settings, tables.OFFERS)
     issued = tables.content_hash(offers)
-    issue_offers.run(spark, settings)
+    planned = tables.read(spark, settings, tables.ALLOCATIONS).transform(settle)
+    tables.replace_run(planned.withColumn("promotion_id", F.lit("mug-gift")), settings, tables.ALLOCATIONS, RUN)
+    assert issue_offers.run(spark, settings).figures["was_issued_before"]  # so another plan of the day adds nothing
     assert tables.content_hash(tables.read(spark, settings, tables.OFFERS)) == issued
+    tables.replace_run(planned, settings, tables.ALLOCATIONS, RUN)
     arms = {row.arm: row["count"] for row in offers.groupBy("arm").count().collect()}
     assert set(arms) == {"treatment", "control", "explore"}
     assert offers.where("is_sent and code is null or not is_sent and code is not null").isEmpty()

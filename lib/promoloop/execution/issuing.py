@@ -35,22 +35,15 @@ def assign(
     return chosen.unionByName(explored).withColumn("is_sent", is_sent).withColumnRenamed("expected_profit", "expected_value")
 
 
-def to_offers(
-    decisions: DataFrame, windows: DataFrame, run_id: str, as_of: date, horizon_days: int, key: privacy.Key, decided: DataFrame
-) -> DataFrame:
+def to_offers(decisions: DataFrame, windows: DataFrame, run_id: str, as_of: date, horizon_days: int, key: privacy.Key) -> DataFrame:
     """Rows of table offers for `decisions` of `assign`: ids, windows and codes.
 
     `windows`: what is open (`eligibility.open_promotions`), all that decisions are about; a decision about no promotion covers all days.
-    A user in `decided` (the run's offers already in the ledger) keeps that decision: what was sent cannot be taken back, so a rerun
-    after a changed plan adds users but never a second offer.
     """
     start, end = eligibility.midnight(as_of), eligibility.midnight(as_of + timedelta(days=horizon_days))
     offer_id = F.substring(F.sha2(F.concat_ws("|", F.lit(run_id), "user_id", F.coalesce("promotion_id", F.lit(""))), 256), 1, 32)
-    identified = (
-        decisions.join(decided.select("user_id").distinct(), "user_id", "left_anti")
-        .join(F.broadcast(windows.select("promotion_id", "valid_from_at", "valid_until_at")), "promotion_id", "left")
-        .withColumn("offer_id", offer_id)
-    )
+    days = F.broadcast(windows.select("promotion_id", "valid_from_at", "valid_until_at"))
+    identified = decisions.join(days, "promotion_id", "left").withColumn("offer_id", offer_id)
     return identified.select(
         "offer_id",
         F.lit(run_id).alias("run_id"),
