@@ -9,11 +9,19 @@ command -v "$python" >/dev/null || python=python3
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' ||
     { echo "Python 3.11 or 3.12 is needed (make setup PYTHON=/path/to/python3.11)" >&2; exit 2; }
 
+major() { "$1" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1 || true; }
 java="${JAVA_HOME:+$JAVA_HOME/bin/}java"
-major=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1 || true)
-case "$major" in
+found=$(major "$java")
+case "$found" in
 17 | 21) ;;
-*) echo "Java 17 or 21 is needed (found: ${major:-none}); on Debian: apt-get install openjdk-17-jre-headless" >&2; exit 2 ;;
+*)
+    how="on Debian: apt-get install openjdk-17-jre-headless"
+    for place in /usr/lib/jvm/* /Library/Java/JavaVirtualMachines/*/Contents/Home; do # Spark looks at JAVA_HOME and PATH alone
+        case "$(major "$place/bin/java")" in 17 | 21) how="one is here: export JAVA_HOME='$place'" && break ;; esac
+    done
+    echo "Java 17 or 21 is needed (found: ${found:-none}); $how" >&2
+    exit 2
+    ;;
 esac
 
 wanted=$(sha256sum requirements.lock pyproject.toml | sha256sum | cut -c1-64)
@@ -22,7 +30,7 @@ if [ "$(cat .venv/.installed 2>/dev/null)" != "$wanted" ]; then
     if command -v uv >/dev/null; then
         [ -x .venv/bin/python ] || uv venv -q -p "$python" .venv
         uv pip install -q -p .venv/bin/python --require-hashes -r requirements.lock
-        uv pip install -q -p .venv/bin/python --no-deps -e .
+        uv pip install -q -p .venv/bin/python --no-deps --no-build-isolation -e .
     else
         [ -x .venv/bin/python ] || "$python" -m venv .venv
         .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock

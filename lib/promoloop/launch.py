@@ -14,9 +14,12 @@ from promoloop.settings import Settings, load
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step did: rows it read and wrote (from write metrics, never from a scan of its own), and figures worth showing."""
+    """What a step did: rows it read and wrote (from write metrics, never from a scan of its own), and figures worth showing.
 
-    rows_in: int = 0
+    `rows_in` is None where the step does not count what it reads.
+    """
+
+    rows_in: int | None = None
     rows_out: int = 0
     rows_rejected: int = 0
     figures: Mapping[str, float | int | str] = field(default_factory=dict)

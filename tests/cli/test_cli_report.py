@@ -10,7 +10,8 @@ from rich.console import Console
 
 from builders import rows
 from promoloop import tables
-from promoloop.cli import app, loop, reporting, status
+from promoloop.cli import app, journal, loop, reporting, status
+from promoloop.launch import Outcome
 from promoloop.settings import Settings
 
 DAY = date(2026, 3, 2)
@@ -65,6 +66,8 @@ def test_report_figures_and_audit_agree_with_the_tables(
     spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fill(spark, settings)
+    learned = Outcome(figures={"effects_rest_on": "observational"})
+    journal.put(settings.paths.out_folder, loop.Step("score_offers", 1, DAY), learned, 1.0)
     monkeypatch.setattr(app, "load_for", lambda *_: settings)
     monkeypatch.setattr("sys.argv", ["promoloop", "report"])
     with pytest.raises(SystemExit) as ended:
@@ -84,12 +87,17 @@ def test_report_figures_and_audit_agree_with_the_tables(
     page = (settings.paths.out_folder / "report.html").read_text()
     for told in ("€36.00", "€30.00", "€10.00 to €50.00", "€12.00 of €20.00"):
         assert told in page
-    for told in ("10 records received: 6 accepted, 3 rejected, 1 duplicates", "€12.00", "60 % of €20.00", "0 limits broken", "report.html"):
+    for told in ("10 records received: 6 accepted, 3 rejected, 1 duplicates", "€12.00", "60 % of €20.00", "report.html"):
         assert told in said
+    assert "Plan: worth €36.00 in its objective, no plan can be worth more than €36.90 (gap 2.4000 %); 0 limits broken" in said
+    assert summary["effects_rest_on"] == "observational"
+    assert all("assumed, not measured: past campaigns were targeted" in told for told in (page, said))
     assert "few" in said  # two users of P2 are too few to be told
 
     tables.replace_run(rows(spark, tables.ALLOCATION_RESOURCES, OVERSPENT), settings, tables.ALLOCATION_RESOURCES, RUN)
-    assert reporting.figures(reporting.facts(spark, settings))["violations"] == 2
+    journal.put(settings.paths.out_folder, loop.Step("score_offers", 1, DAY - timedelta(days=1)), learned, 1.0)
+    figures = reporting.figures(reporting.facts(spark, settings))
+    assert (figures["violations"], figures["effects_rest_on"]) == (2, None)  # what is on record is of another plan
 
 
 @pytest.fixture
@@ -114,16 +122,21 @@ def test_status_tells_the_last_write_in_utc(spark: SparkSession, settings: Setti
 def test_truth_sets_ours_beside_what_can_be_reached(spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = {"buy_probability": {"holdout_auc": 0.71}, "brand_preference": {"holdout_accuracy": 0.52}}
     ours["category_interest"] = {"holdout_accuracy": 0.43}
-    monkeypatch.setattr("promoloop.registry.cards", lambda _: [{"name": name, "figures": figures} for name, figures in ours.items()])
     day = settings.run.as_of
+    days = {name: day.isoformat() for name in ours} | {"category_interest": "2026-03-16"}
+    cards = [{"name": name, "as_of": days[name], "figures": figures} for name, figures in ours.items()]
+    monkeypatch.setattr("promoloop.registry.cards", lambda _: cards)
     told = {"user_id": "u", "as_of_on": day, "buy_probability": 0.5, "next_brand_probability": 0.6, "next_category_probability": 0.7}
     offer = {"user_id": "u", "promotion_id": "P1", "as_of_on": day, "expected_profit": 1.0}
     tables.replace_day(rows(spark, tables.TRUTH_USERS, told | _RHYTHM), settings, tables.TRUTH_USERS, day)
     tables.replace_day(rows(spark, tables.TRUTH_OFFERS, offer), settings, tables.TRUTH_OFFERS, day)
     console = Console(width=200, record=True, file=StringIO())
     console.print(reporting.best_achievable(spark, settings))
-    lines = {" ".join(line.split()) for line in console.export_text().splitlines()}
-    assert {"preferred brand top1 accuracy 0.6000 0.5200", "preferred category top1 accuracy 0.7000 0.4300"} <= lines
+    text = console.export_text()
+    lines = {" ".join(line.split()) for line in text.splitlines()}
+    assert {"preferred brand top1 accuracy 0.6000 0.5200", "preferred category top1 accuracy 0.7000 –"} <= lines
+    assert {"form preference no bound", "price sensitivity no bound"} <= lines
+    assert f"ours was trained for 2026-03-16, not for {day}" in " ".join(text.split())
 
 
 def test_status_and_dry_run_tell_rows_and_versions(spark: SparkSession, settings: Settings, jobs: Callable[..., object]) -> None:

@@ -2,12 +2,14 @@ import gzip
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from promoloop.cli import app, journal
+from promoloop.cli import app, journal, loop, status
+from promoloop.launch import Outcome
 from promoloop.settings import Settings
 
 Jobs = Callable[..., Path]
@@ -53,6 +55,7 @@ def test_a_broken_step_ends_in_one_line_and_later_steps_do_not_run(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     jobs(recommend_items="pass", score_offers=body, allocate_promotions="pass")
+    journal.put(settings.paths.out_folder, loop.plan(settings, 2)[-1], Outcome(), 9.0)  # a run of two cycles came before
     assert command(monkeypatch, settings, "run", "--from", "recommend_items", "--to", "allocate_promotions") == code
     errors = [line for line in capfd.readouterr().err.splitlines() if line.strip()]
     assert len(errors) == 1
@@ -115,12 +118,43 @@ def test_a_users_error_is_one_line_before_spark_starts(
     assert named in error
 
 
-def test_the_journal_replaces_a_repeated_step(settings: Settings) -> None:
-    from promoloop.cli.loop import plan
-    from promoloop.launch import Outcome
+@pytest.mark.parametrize("out", ["a file", "no log"])
+def test_an_output_folder_that_cannot_be_written_is_one_line(
+    out: str,
+    tmp_path: Path,
+    settings_with: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "a file").touch()
+    (tmp_path / "no log" / "logs" / "spark.log").mkdir(parents=True)
+    monkeypatch.setattr("promoloop.session.opened", lambda _: pytest.fail("Spark started"))
+    assert command(monkeypatch, settings_with(f"paths.out={tmp_path / out}"), "run") == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith(f"error: paths.out: {tmp_path / out}/logs")
 
+
+def test_a_dry_run_prints_every_step_and_runs_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("promoloop.session.opened", lambda _: nullcontext())
+    monkeypatch.setattr(status, "state", lambda _spark, _settings, table: status.State(table))
+    for what_runs in ("run_steps", "conclude"):
+        monkeypatch.setattr(app, what_runs, lambda *_: pytest.fail("something ran"))
+    steps = loop.plan(settings, 2)
+    journal.put(settings.paths.out_folder, steps[-1], Outcome(), 9.0)
+    assert command(monkeypatch, settings, "run", "--dry-run", "--cycles", "2") == 0
+    _, *lines = [line.split() for line in capfd.readouterr().out.splitlines() if line.strip() and not line.startswith(" ")]
+    assert [line[:2] for line in lines] == [[step.label, step.as_of.isoformat()] for step in steps]
+    assert {"events", "(new)"} <= set(lines[3])
+    command(monkeypatch, settings, "run", "--dry-run")
+    assert list(journal.load(settings.paths.out_folder)) == [steps[-1].label]
+
+
+def test_the_journal_replaces_a_repeated_step(settings: Settings) -> None:
     out = settings.paths.out_folder
-    first, second = plan(settings)[:2]
+    first, second = loop.plan(settings)[:2]
     for step, rows in ((first, 1), (second, 2), (first, 3)):
         journal.put(out, step, Outcome(rows_out=rows), 1.234)
     assert [(entry["job"], entry["rows_out"]) for entry in json.loads(journal.path(out).read_text())] == [

@@ -10,6 +10,7 @@ from promoloop import home, session, tables
 from promoloop.cli import app
 from promoloop.settings import Settings
 from promoloop.simulator.entities import FIRST_NAMES, LAST_NAMES
+from promoloop.simulator.landing import manifests
 
 PLANTED = (  # by the embedded shop, in its users: raw id, mail, phone, name, address
     r"\bU\d{9}\b",
@@ -46,6 +47,13 @@ def test_the_notebook_runs_from_top_to_bottom_and_nothing_it_leaves_names_anybod
     said = capsys.readouterr().out
     assert "evaluate_promotions: Outcome(" in said
     assert tables.read(spark, settings, tables.EVALUATIONS).where(f"run_id = '{settings.run.run_id}'").count() > 0
+    verdicts = ("rows_accepted", "rows_rejected", "rows_duplicate")
+    taken = tables.read(spark, settings, tables.BATCHES).groupBy("batch_id").sum(*verdicts).collect()
+    written = {
+        one.batch: (one.events_accepted, one.events_rejected, one.events_duplicate) for one in manifests(spark, settings.paths.landing)
+    }
+    assert {batch: tuple(counts) for batch, *counts in taken} == written  # what the shop knows of its own dirt
+    assert len(written) == 2
     assert spark.range(3).count() == 3  # the notebook left the session it was given alone
 
     with app.opened(settings) as (console, opened):  # as promoloop report does: report, summary and log beside the tables

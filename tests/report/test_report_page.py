@@ -3,11 +3,14 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from report_facts import PROMOTIONS, effect, facts, run
+from rich.console import Console
 
+from promoloop.cli import summary
 from promoloop.report import health, page, planned, words
 from promoloop.report.advice import advise
 from promoloop.report.facts import Batch, Facts, Promotion, Resource, headline
@@ -90,6 +93,9 @@ def test_the_page_tells_the_numbers_of_the_latest_run() -> None:
         "unknown item",
         "0.0040 %",
         "no limit is broken",
+        "Cycle by cycle",
+        "plan-2026-03-02 2,830 €1,800 €5,076 €4,200 €1,800 to €6,600",
+        "plan-2026-03-16 5,660 €1,800 €10,151 €8,400 €6,000 to €10,800",
     ):
         assert told in text, told
 
@@ -175,6 +181,25 @@ def test_targeted_campaigns_are_associations_never_effects() -> None:
     assert "Association, not effect" in text
     assert "Measured profit" not in text
     assert not [entry for entry in advise(facts(targeted), "€") if "earned" in entry.why or "did better" in entry.title]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "said"),
+    [
+        ("observational", "; assumed, not measured: past campaigns were targeted"),
+        ("prior", "; assumed, not measured: there are no past offers to learn from"),
+        ("randomised", ""),
+        (None, ""),
+    ],
+)
+def test_an_expectation_no_offers_drawn_by_lot_taught_is_called_assumed(evidence: str | None, said: str) -> None:
+    tested = replace(facts(), effects_rest_on=evidence)
+    console = Console(file=StringIO(), width=170)
+    console.print(summary.summary(tested, "€"))
+    assert isinstance(console.file, StringIO)
+    for text in (Outline(rendered(tested)).text, console.file.getvalue()):
+        assert f"beyond what would have been earned anyway{said}" in text
+        assert ("assumed" in text) == bool(said)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,10 @@ def test_a_missing_or_broken_overlay_is_named(tmp_path: Path) -> None:
     broken.write_text("[run\n")
     with pytest.raises(UserError, match=r"broken\.toml"):
         load([str(broken)])
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes('[report]\ntitle = "Café"\n'.encode("latin-1"))
+    with pytest.raises(UserError, match=r"latin\.toml: not UTF-8"):
+        load([str(latin)])
 
 
 def test_settings_are_frozen() -> None:

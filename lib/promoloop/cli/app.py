@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from promoloop import home, session, sources
-from promoloop.cli import consoles, jobs, lookup, loop, why
+from promoloop.cli import consoles, jobs, journal, lookup, loop, why
 from promoloop.cli.run import StepError, StepInterruptedError, logs_folder, run_steps
 from promoloop.errors import UserError
 from promoloop.report import words
@@ -53,7 +53,7 @@ def run(
     settings = load_for(source_name, config, assignments)
     if step and (first or last or cycles > 1):
         raise UserError(f"step {step} alone takes no --from, --to or --cycles")
-    steps = loop.plan(settings, cycles)
+    steps = whole = loop.plan(settings, cycles)
     if step:
         steps = loop.between(steps, step, step) if step in {s.label for s in steps} else (loop.Step(step, 1, settings.run.as_of),)
     else:
@@ -64,6 +64,8 @@ def run(
         if dry_run:
             console.print(status.plan_states(spark, settings, steps))
             return
+        if not step:
+            journal.keep_only(settings.paths.out_folder, {planned.label for planned in whole})
         with live.watching(console, steps) as watcher:
             run_steps(spark, settings, steps, watcher)
         if not step:

@@ -9,6 +9,8 @@ from typing import IO
 
 from rich.console import Console
 
+from promoloop.errors import UserError
+
 _WIDTH = 170  # columns, where the output is no terminal
 
 
@@ -17,13 +19,18 @@ def noise_to(log: Path) -> Iterator[Console]:
     """Yield a console on the real standard output while file descriptors 1 and 2, for this process and its children, write to `log`.
 
     The JVM and native solvers write past Python's `sys.stdout`, so only the descriptors themselves can be turned.
+    Raises UserError where `log`, in the output folder, cannot be written.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        sink = log.open("ab")
+    except OSError as error:
+        raise UserError(f"paths.out: {error.filename} cannot be written ({error.strerror})") from None
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
     terminal: IO[str] = os.fdopen(os.dup(saved[0]), "w", encoding="utf-8") if _is_real(sys.stdout) else sys.stdout
-    with log.open("ab") as sink:
+    with sink:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
     try:

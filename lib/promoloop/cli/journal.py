@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ class Record:
     cycle: int
     as_of: str
     seconds: float
-    rows_in: int
+    rows_in: int | None
     rows_out: int
     rows_rejected: int
     figures: dict[str, Any] = field(default_factory=dict)
@@ -56,6 +57,14 @@ def put(out: Path, step: Step, outcome: Outcome, seconds: float) -> Record:
     records[step.label] = record
     write_json(path(out), [asdict(entry) for entry in records.values()])
     return record
+
+
+def keep_only(out: Path, labels: Collection[str]) -> None:
+    """Drop the records of steps that are none of `labels`: those of a run of more cycles are no part of one of fewer."""
+    records = load(out)
+    kept = [asdict(record) for label, record in records.items() if label in labels]
+    if len(kept) < len(records):
+        write_json(path(out), kept)
 
 
 def write_json(file: Path, content: Any) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from promoloop.cli.loop import Step
 from promoloop.launch import Outcome
+from promoloop.report import words
 
 
 class Watcher(Protocol):
@@ -51,7 +52,7 @@ class PlainLines:
 
     def finished(self, step: Step, outcome: Outcome, seconds: float) -> None:
         """The step's line."""
-        counts = f"in {outcome.rows_in:>10,}  out {outcome.rows_out:>10,}  rejected {outcome.rows_rejected:>8,}"
+        counts = f"in {words.count(outcome.rows_in):>10}  out {outcome.rows_out:>10,}  rejected {outcome.rows_rejected:>8,}"
         self._console.print(f"{step.label:<24} {counts}  {seconds:>7.1f} s", soft_wrap=True)
 
     def failed(self, step: Step) -> None:
@@ -99,7 +100,7 @@ class LiveTable:
         if step.label in self._done:
             outcome, seconds = self._done[step.label]
             rejected = Text(f"{outcome.rows_rejected:,}", style="yellow") if outcome.rows_rejected else Text("")
-            return Text("✓", style="green"), step.label, f"{outcome.rows_in:,}", f"{outcome.rows_out:,}", rejected, f"{seconds:.1f}"
+            return Text("✓", style="green"), step.label, words.count(outcome.rows_in), f"{outcome.rows_out:,}", rejected, f"{seconds:.1f}"
         if step.label == self._running:
             elapsed = f"{time.perf_counter() - self._began:.0f}"
             return self._spinner, Text(step.label, style="bold cyan"), "", "", "", Text(elapsed, style="cyan")

@@ -1,7 +1,9 @@
 """The facts of a source's tables, the report made of them, and the same figures for machines."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,15 @@ _AUDITED = (tables.ALLOCATIONS, tables.OFFER_SCORES, tables.ALLOCATION_RESOURCES
 def facts(spark: SparkSession, settings: Settings) -> Facts:
     """Everything there is to report of the source so far."""
     frames = {t.name: tables.read(spark, settings, t) for t in _SHOWN if tables.exists(spark, settings, t)}
-    steps = tuple((record.label, record.seconds) for record in journal.load(settings.paths.out_folder).values())
+    records = journal.load(settings.paths.out_folder).values()
+    steps = tuple((record.label, record.seconds) for record in records)
     found = gather.facts(frames, settings.source.name, settings.privacy.k_anonymity)
     violations = _violations(frames, found.latest.run_id, settings.allocation.offers_per_user) if found.latest else {}
-    return replace(found, cards=tuple(registry.cards(settings)), steps=steps, violations=violations)
+    run_id = found.latest.run_id if found.latest else ""
+    scored = [record.figures for record in records if record.job == "score_offers" and f"plan-{record.as_of}" == run_id]
+    evidence = scored[-1].get("effects_rest_on") if scored else None
+    cards = tuple(registry.cards(settings))
+    return replace(found, cards=cards, steps=steps, violations=violations, effects_rest_on=evidence)
 
 
 def write_report(found: Facts, settings: Settings) -> Path:
@@ -86,6 +93,7 @@ def figures(found: Facts) -> dict[str, Any]:
         "rows_duplicate": total.duplicates,
         **{name: latest.get(name) for name in _cycle(_NO_RUN) if name != "run_id"},
         "violations": sum(found.violations.values()) if latest else None,
+        "effects_rest_on": found.effects_rest_on,
         "cycles": cycles,
         "seconds": dict(found.steps),
         "seconds_total": round(sum(seconds for _, seconds in found.steps), 1),
@@ -99,22 +107,37 @@ _OURS = {
     ("preferred_brand", "top1_accuracy"): ("brand_preference", "holdout_accuracy"),
     ("preferred_category", "top1_accuracy"): ("category_interest", "holdout_accuracy"),
 }
+_UNBOUNDED = ("form_preference", "price_sensitivity")
 
 
 def best_achievable(spark: SparkSession, settings: Settings) -> Grid:
-    """What the best conceivable model reaches on run.as_of, and what ours reached when it was trained, measure by measure."""
-    day = F.col("as_of_on") == F.lit(settings.run.as_of)
+    """What the best conceivable model reaches on run.as_of, and what ours did where it was trained for that day, measure by measure."""
+    as_of = settings.run.as_of
+    day = F.col("as_of_on") == F.lit(as_of)
     users, offers = (tables.read(spark, settings, table).where(day) for table in (tables.TRUTH_USERS, tables.TRUTH_OFFERS))
-    figures = {card["name"]: card["figures"] for card in registry.cards(settings)}
+    cards = {card["name"]: card for card in registry.cards(settings)}
     grid = Grid(box=None, pad_edge=False, header_style="dim")
     for heading in ("model", "measure", "best achievable", "ours"):
         grid.add_column(heading, justify="right" if heading in ("best achievable", "ours") else "left")
     for row in simulated.best_achievable(users, offers).collect():
         model, figure = _OURS.get((row["model"], row["measure"]), ("", ""))
-        ours = figures.get(model, {}).get(figure)
         best = "–" if row["best"] is None else f"{row['best']:.4f}"
-        grid.add_row(words.plain(row["model"]), words.plain(row["measure"]), best, "" if ours is None else f"{ours:.4f}")
+        grid.add_row(words.plain(row["model"]), words.plain(row["measure"]), best, _ours(cards.get(model), figure, as_of))
+    for model in _UNBOUNDED:
+        grid.add_row(words.plain(model), "", "no bound", "")
+    others = {cards[model]["as_of"] for model, _ in _OURS.values() if model in cards} - {as_of.isoformat()}
+    if others:
+        grid.caption = f"–: ours was trained for {', '.join(sorted(others))}, not for {as_of}; --set run.as_of=DAY asks about another day"
+        grid.caption_justify = "left"
     return grid
+
+
+def _ours(card: Mapping[str, Any] | None, figure: str, as_of: date) -> str:
+    """A figure of the model in use; a dash where it was trained for another day, nothing where there is none."""
+    if card is not None and card["as_of"] != as_of.isoformat():
+        return "–"
+    ours = card["figures"].get(figure) if card else None
+    return "" if ours is None else f"{ours:.4f}"
 
 
 _NO_RUN = Run("", None, (), (), (), ())

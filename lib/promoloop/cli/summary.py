@@ -4,9 +4,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from promoloop.report import planned, words
+from promoloop.report import overview, planned, words
 from promoloop.report.facts import Facts, Run
 from promoloop.report.look import Look
+
+_NO_BUDGET = "the budget is 0: nobody is sent what is expected to cost anything"
 
 
 def summary(facts: Facts, currency: str) -> RenderableType:
@@ -26,8 +28,7 @@ def summary(facts: Facts, currency: str) -> RenderableType:
         ]
         if facts.violations:
             broken = sum(facts.violations.values())
-            proof = f"gap {words.percent(run.certificate.gap, 4)}, " if run.certificate else ""
-            parts += ["", Text(f"Plan: {proof}{broken} limits broken", style="green" if broken == 0 else "bold red")]
+            parts += ["", Text(f"Plan: {_proof(run, look)}{broken} limits broken", style="green" if broken == 0 else "bold red")]
     return Group(*parts)
 
 
@@ -39,6 +40,14 @@ def _data(facts: Facts) -> str:
     total = facts.total
     parts = f"{words.count(total.accepted)} accepted, {words.count(total.rejected)} rejected, {words.count(total.duplicates)} duplicates"
     return f"{words.count(total.received)} records received: {parts}"
+
+
+def _proof(run: Run, look: Look) -> str:
+    proof = run.certificate
+    if proof is None:
+        return ""
+    best = f"no plan can be worth more than {look.money(proof.bound)} (gap {words.percent(proof.gap, 4)})"
+    return f"worth {look.money(proof.objective)} in its objective, {best}; "
 
 
 def _offers(run: Run, facts: Facts, look: Look) -> Grid:
@@ -67,11 +76,11 @@ def _money(run: Run, look: Look) -> Grid:
     grid.add_column()
     budget, measured = run.budget, run.measured_profit
     if budget is not None:
-        share = words.percent(budget.used / budget.capacity if budget.capacity else None)
-        grid.add_row("budget planned", look.money(budget.used), f"{share} of {look.money(budget.capacity)}")
+        share = f"{words.percent(budget.used / budget.capacity)} of {look.money(budget.capacity)}" if budget.capacity else _NO_BUDGET
+        grid.add_row("budget planned", look.money(budget.used), share)
         grid.add_row("worth of more budget", look.money(budget.worth_of_step), f"expected from {look.tick(budget.step)} more")
     grid.add_row("conceded so far", look.money(run.conceded), "on the offers that were redeemed")
-    grid.add_row("expected profit", look.money(run.expected_profit), "beyond what would have been earned anyway")
+    grid.add_row("expected profit", look.money(run.expected_profit), overview.expectation(look.facts))
     if measured is None:
         grid.add_row("measured profit", "not yet", "known once the offers have run")
     else:

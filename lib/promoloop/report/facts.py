@@ -188,7 +188,10 @@ class Recommended:
 
 @dataclass(frozen=True)
 class Facts:
-    """The whole report. `runs` are in order of their day; the last is the one reported. `k`: smallest group of users whose size is told."""
+    """The whole report. `runs` are in order of their day; the last is the one reported. `k`: smallest group of users whose size is told.
+
+    `effects_rest_on`: what taught the latest run the effects of its offers (docs/offers.md); None where that is not on record.
+    """
 
     source: str
     total: Batch
@@ -203,6 +206,7 @@ class Facts:
     cards: tuple[Mapping[str, Any], ...] = ()
     steps: tuple[tuple[str, float], ...] = ()
     violations: Mapping[str, int] = field(default_factory=dict)
+    effects_rest_on: str | None = None
 
     @property
     def latest(self) -> Run | None:

@@ -50,6 +50,11 @@ def cycles_chart(facts: Facts, look: Look) -> Markup | None:
     return charts.measures(entries, "Expected and measured profit by cycle", "cycles", look.tick)
 
 
+def cycles(facts: Facts, look: Look) -> list[tuple[Run, Effect | None, str]]:
+    """Each run with what was measured of it, and the interval in words."""
+    return [(run, run.measured_profit, look.interval(run.measured_profit) if run.measured_profit else "–") for run in facts.runs]
+
+
 def past_charts(facts: Facts, look: Look) -> list[tuple[str, Markup]]:
     """Campaigns before ours, a line each: profit of those drawn by lot, and the association of those that were targeted."""
     return [

@@ -6,6 +6,11 @@ from promoloop.report import words
 from promoloop.report.facts import Effect, Facts, Run
 from promoloop.report.look import Look
 
+_ASSUMED = {
+    "observational": "past campaigns were targeted",
+    "prior": "there are no past offers to learn from",
+}
+
 
 @dataclass(frozen=True)
 class Card:
@@ -25,12 +30,18 @@ def key_figures(facts: Facts, look: Look) -> list[Card]:
     sent, promotions = sum(entry.users for entry in run.treated), {entry.promotion_id for entry in run.treated}
     return [
         Card("Offers sent", look.users(sent), f"of {len(promotions)} promotions"),
-        Card("Expected profit", look.money(run.expected_profit), "beyond what would have been earned anyway"),
+        Card("Expected profit", look.money(run.expected_profit), expectation(facts)),
         *_measured(run.measured_profit, look),
         *_true(run.true_profit, look),
         *_budget(run, look),
         *_proof(run),
     ]
+
+
+def expectation(facts: Facts) -> str:
+    """What the expected profit is; and that it is assumed, where no offers drawn by lot taught what offers change."""
+    why = _ASSUMED.get(facts.effects_rest_on or "")
+    return f"beyond what would have been earned anyway{f'; assumed, not measured: {why}' if why else ''}"
 
 
 def _measured(effect: Effect | None, look: Look) -> list[Card]:

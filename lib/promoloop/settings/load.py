@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable, Sequence
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,21 @@ def load(overlays: Sequence[str] = (), assignments: Iterable[str] = (), below: I
 def _read_overlay(overlay: str) -> dict[str, Any]:
     path = Path(overlay)
     if path.is_file():
-        return _parse(overlay, path.read_text())
+        return _read(overlay, path)
     packed = home.folder("conf") / f"{overlay}.toml"
     if packed.is_file():
-        return _parse(overlay, packed.read_text())
+        return _read(overlay, packed)
     raise UserError(f"no settings file {overlay!r}: neither a path nor the name of a file in conf/")
+
+
+def _read(name: str, file: Traversable) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"settings file {name}: not UTF-8, the encoding of TOML ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise UserError(f"settings file {name}: {error.strerror}") from None
+    return _parse(name, text)
 
 
 def _parse(name: str, text: str) -> dict[str, Any]:
