@@ -13,7 +13,7 @@ from promoloop.settings import Settings
 def run(spark: SparkSession, settings: Settings) -> Outcome:
     """Erase them from every table, past versions included, and count what is left: none, or the figures say where."""
     if not settings.privacy.forget:
-        raise UserError("privacy.forget: name the users to forget, such as --set 'privacy.forget=[\"u1\"]'")
+        raise UserError("privacy.forget: name the users to forget by the ids the mapping makes, as in --set 'privacy.forget=[\"u1\"]'")
     key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
     named = spark.createDataFrame([(user,) for user in settings.privacy.forget], "user string")
     pseudonyms = [row[0] for row in named.select(privacy.pseudonymise(F.col("user"), key)).collect()]

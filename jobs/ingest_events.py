@@ -73,6 +73,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     begun = set(sources.taken_by(spark, tables.checkpoint(settings, "ingest"), f"{mapping.name}-events-*"))
     followed, gone = {files.files for files, name in named if name in begun}, begun - {name for _, name in streams}
     for files, name in named:
+        if name in begun:
+            sources.refuse_moved(spark, files, folder, tables.checkpoint(settings, f"ingest/{name}"))
         # two sets may read the same files, but then none was changed into the new one
         if files.entity == "events" and name not in begun and (gone or files.files not in followed):
             sources.refuse_taken(spark, files, folder, tables.read_or_empty(spark, settings, tables.RAW_EVENTS), gone)

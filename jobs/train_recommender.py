@@ -19,7 +19,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     )
     trained = training.train(shop, settings.run.as_of, own, settings.run.seed, settings.spark.shuffle_partitions)
     document = trained.model.to_document()
-    card = {"lists_on_holdout": trained.measured}
+    fewest = settings.privacy.k_anonymity  # coverage alone counts no users: it is of items
+    card = {"lists_on_holdout": [row for row in trained.measured if row.get("count_users", fewest) >= fewest]}
     version = registry.log_document(settings, model.NAME, document, trained.figures, model.params(trained.settings), card)
     return Outcome(rows_out=len(trained.model.item_ids), figures={"version": version, **trained.figures})
 

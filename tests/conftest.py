@@ -50,8 +50,8 @@ def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with ExitStack() as stack:
         place = settings_in(tmp_path_factory.mktemp("session"))
         opened = one_spark.joined(door) if door else stack.enter_context(session.opened(place))
-        # what it costs to run a query on next to nothing is the suite's time. Whole stages are compiled as ever; the small projections around
-        # them, written anew in every task, are a tenth of it, and plans made anew after each stage another one
+        # what a query on next to nothing costs is the suite's time. Whole stages are compiled as ever; the small projections around them,
+        # written anew in every task, are a tenth of it, and plans made anew after each stage another one
         for name, value in {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.adaptive.enabled": "false"}.items():
             opened.conf.set(name, value)
         yield opened

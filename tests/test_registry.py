@@ -44,10 +44,41 @@ def test_going_back_to_an_earlier_model_makes_it_champion_again(settings: Settin
     assert registry.load_document(settings, "cuts", "train_x") == ({"low": 1}, "1")
 
 
+def test_sums_that_differ_in_their_last_digits_make_no_new_version(settings: Settings) -> None:
+    learned = ([0.1 + 0.2], [0.3], [0.30001])
+    assert [registry.log_document(settings, "cuts", {"of": {"tea": cuts}}, {}, {}) for cuts in learned] == ["1", "1", "2"]
+
+
+def test_no_day_is_judged_by_what_was_learned_later(settings: Settings, settings_with: Callable[..., Settings]) -> None:
+    before, after = settings_with("run.as_of=2026-03-01"), settings_with("run.as_of=2026-03-03")
+    registry.log_document(settings, "cuts", {"low": 1}, {}, {})
+    later = r"model cuts learned from days before 2026-03-02, run\.as_of is 2026-03-01: run train_x for 2026-03-01 first"
+    with pytest.raises(UserError, match=later):
+        registry.load_document(before, "cuts", "train_x")
+    assert registry.version_in_use(after, "cuts", "train_x") == "1"
+    registry.log_document(before, "cuts", {"low": 1}, {}, {})
+    assert [registry.version_in_use(day, "cuts", "train_x") for day in (before, settings, after)] == ["2"] * 3
+    registry.log_document(settings, "cuts", {"low": 1}, {}, {})
+    registry._client(settings).delete_model_version_tag("cuts", "1", "as_of")  # as versions of before are
+    assert registry.version_in_use(before, "cuts", "train_x") == "1"
+
+
 def test_missing_model_names_the_job(settings: Settings) -> None:
     with pytest.raises(UserError, match=r"model buys is missing .* run train_x first"):
         registry.load_spark_model(settings, "buys", "train_x")
     assert registry.cards(settings) == []
+    registry._client(settings).create_registered_model("buys")  # as where training was killed before its end
+    with pytest.raises(UserError, match=r"model buys is missing .* run train_x first"):
+        registry.version_in_use(settings, "buys", "train_x")
+
+
+def test_a_server_that_is_down_is_no_missing_model(settings_with: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    down = settings_with("paths.models=http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"MLflow, at paths\.models, says: API request to http://127\.0\.0\.1:9/.* failed"):
+        registry.load_document(down, "cuts", "train_x")
+    with pytest.raises(UserError, match=r"MLflow, at paths\.models, says: "):
+        registry.log_document(down, "cuts", {"low": 1}, {}, {})
 
 
 def test_store_is_a_folder_or_a_server(settings_with: Callable[..., Settings]) -> None:

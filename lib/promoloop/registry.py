@@ -28,6 +28,7 @@ from promoloop.settings import Settings
 CHAMPION = "champion"
 _CARD = "card.json"
 _DOCUMENT = "document.json"
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # of a model never registered; of one without the alias
 _SERVERS = ("databricks", "databricks-uc", "http", "https", "postgresql", "mysql", "mssql")
 
 Figures = Mapping[str, float]
@@ -65,18 +66,21 @@ def log_spark_model(
 def log_document(
     settings: Settings, name: str, document: Mapping[str, Any], figures: Figures, params: Params, card: Mapping[str, Any] | None = None
 ) -> str:
-    """Keep a model that is a JSON document (coefficients, cut points) under `name`, make it the champion and return its version."""
+    """Keep a model that is a JSON document (coefficients, cut points) under `name`, make it the champion and return its version.
+
+    Documents whose numbers agree to six digits are the same model.
+    """
 
     def save(folder: Path) -> None:
         folder.mkdir()
         (folder / _DOCUMENT).write_text(json.dumps(document, sort_keys=True))
 
-    content = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    content = hashlib.sha256(json.dumps(_rounded(document), sort_keys=True).encode()).hexdigest()
     return _log(settings, name, save, figures, {**params, "document": content}, card or {})
 
 
 def load_spark_model(settings: Settings, name: str, trained_by: str) -> tuple[PipelineModel, str]:
-    """The champion of `name` and its version. Raises UserError naming the job `trained_by` where there is none."""
+    """The champion of `name` and its version. Raises UserError naming the job `trained_by` where there is none that as_of may know."""
     version = _champion(settings, name, trained_by)
     if _folder(settings) is not None:
         uri = f"{_client(settings).get_run(version.run_id).info.artifact_uri}/model"
@@ -88,7 +92,7 @@ def load_spark_model(settings: Settings, name: str, trained_by: str) -> tuple[Pi
 
 
 def load_document(settings: Settings, name: str, trained_by: str) -> tuple[dict[str, Any], str]:
-    """The champion document of `name` and its version. Raises UserError naming the job `trained_by` where there is none."""
+    """The champion document of `name` and its version. Raises UserError as `load_spark_model`."""
     version = _champion(settings, name, trained_by)
     with tempfile.TemporaryDirectory() as folder:
         path = _downloaded(settings, version, f"model/{_DOCUMENT}", folder)
@@ -96,7 +100,7 @@ def load_document(settings: Settings, name: str, trained_by: str) -> tuple[dict[
 
 
 def version_in_use(settings: Settings, name: str, trained_by: str) -> str:
-    """The version of the champion of `name`. Raises UserError naming the job `trained_by` where there is none."""
+    """The version of the champion of `name`. Raises UserError as `load_spark_model`."""
     return str(_champion(settings, name, trained_by).version)
 
 
@@ -167,9 +171,7 @@ def _log(settings: Settings, name: str, save: Any, figures: Figures, params: Par
         "params": dict(params),
         "figures": measured,
     }
-    # six digits: sums over partitions may differ in the last ones
-    exact = {**about, "figures": {key: f"{value:.6g}" for key, value in measured.items()}}
-    fingerprint = hashlib.sha256(json.dumps(exact, sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps({**about, "figures": _rounded(measured)}, sort_keys=True).encode()).hexdigest()
     version = _version_with(client, registered, fingerprint)
     if version is None:
         run = client.create_run(_experiment(client, settings, name), run_name=f"{name} {settings.run.run_id}")
@@ -181,17 +183,29 @@ def _log(settings: Settings, name: str, save: Any, figures: Figures, params: Par
             save(Path(folder) / "model")
             client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), "model")
         source = f"{run.info.artifact_uri}/model"
-        version = client.create_model_version(registered, source, run.info.run_id, tags={"fingerprint": fingerprint}).version
+        tags = {"fingerprint": fingerprint, "as_of": about["as_of"]}
+        version = client.create_model_version(registered, source, run.info.run_id, tags=tags).version
         client.set_terminated(run.info.run_id)
     client.set_registered_model_alias(registered, CHAMPION, str(version))
     return str(version)
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers, however deep, as texts of six digits: sums over partitions may differ in the last ones."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _version_with(client: Any, registered: str, fingerprint: str) -> Any:
     """The version of the model that carries this fingerprint; registers the model's name where it is new."""
     try:
         client.get_registered_model(registered)
-    except _mlflow().exceptions.MlflowException:
+    except _mlflow().exceptions.MlflowException as error:
+        if error.error_code not in _ABSENT:
+            raise _refused(error) from error
         client.create_registered_model(registered)
         return None
     versions = client.search_model_versions(f"name = '{registered}'")
@@ -209,9 +223,19 @@ def _experiment(client: Any, settings: Settings, name: str) -> str:
 
 def _champion(settings: Settings, name: str, trained_by: str) -> Any:
     try:
-        return _client(settings).get_model_version_by_alias(_registered(settings, name), CHAMPION)
-    except _mlflow().exceptions.MlflowException:
+        version = _client(settings).get_model_version_by_alias(_registered(settings, name), CHAMPION)
+    except _mlflow().exceptions.MlflowException as error:
+        if error.error_code not in _ABSENT:
+            raise _refused(error) from error
         raise UserError(f"model {name} is missing under {settings.paths.models}: run {trained_by} first") from None
+    learned, day = version.tags.get("as_of", ""), settings.run.as_of.isoformat()  # versions of before have no such tag
+    if learned > day:
+        raise UserError(f"model {name} learned from days before {learned}, run.as_of is {day}: run {trained_by} for {day} first")
+    return version
+
+
+def _refused(error: Exception) -> UserError:
+    return UserError(f"MLflow, at paths.models, says: {str(error).splitlines()[0]}")
 
 
 def _downloaded(settings: Settings, version: Any, path: str, folder: str) -> str:

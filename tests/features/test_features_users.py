@@ -94,14 +94,18 @@ def test_numbers_of_one_user(spark: SparkSession) -> None:
 def test_a_user_without_behaviour_has_counts_of_zero_and_no_means(spark: SparkSession) -> None:
     row = one_user(spark)
     assert (row["count_views_90d"], row["spend_90d"], row["count_brands"], row["brands"], row["tenure_days"]) == (0, 0.0, 0, [], 50)
-    assert row["days_since_visit"] is row["mean_rating"] is row["top_brand"] is None
+    assert row["days_since_visit"] is row["mean_rating"] is row["top_brand"] is row["days_between_orders_deviation"] is None
+    assert row["promoted_order_share"] is row["conceded_share"] is row["redeem_rate"] is row["relative_price_variance"] is None
 
 
 def test_beyond_the_lookback_only_the_first_event_counts(spark: SparkSession) -> None:
-    orders = ({"event_type": "purchase", "item_id": "lamp", "quantity": 1, "order_id": f"o{day}", "day": day} for day in (20, 45, 50))
-    row = one_user(spark, *orders, lookback_days=35)
+    orders = ({"event_type": "purchase", "item_id": "lamp", "quantity": 1, "order_id": f"o{day}", "day": day} for day in (20, 46, 50))
+    view = {"event_type": "view", "item_id": "lamp", "price": Decimal(35), "day": 50}
+    row = one_user(spark, *orders, view, lookback_days=35)
     assert (row["count_orders_90d"], row["days_since_first_event"]) == (2, 40)
-    assert row["days_between_orders"] == 5, "the first order is too far back for the gap that follows it, too"
+    assert row["days_between_orders"] == 4, "the first order is too far back for the gap that follows it, too"
+    assert row["weekend_share"] == 0, "a Monday and a Friday"
+    assert row["relative_price_variance"] == 0, "of one price, and not less, though its square is rounded"
 
 
 def test_nothing_from_the_future(shop: Shop) -> None:
@@ -114,10 +118,12 @@ def test_nothing_from_the_future(shop: Shop) -> None:
 
 
 def test_a_user_who_has_not_joined_yet_is_not_there(shop: Shop) -> None:
-    joined = F.when(F.col("user_id") == "u0000", F.lit("2026-03-02").cast("date")).otherwise(F.col("joined_on"))
+    known = F.when(F.col("user_id") != "u0005", F.col("joined_on"))  # of u0005 nobody knows when
+    joined = F.when(F.col("user_id") == "u0000", F.lit("2026-03-02").cast("date")).otherwise(known)
     late = Shop(shop.users.withColumn("joined_on", joined), shop.items, shop.promotions, shop.events)
     assert described(late, shop.events).where("user_id = 'u0000'").isEmpty()
-    assert described(late, shop.events, date(2026, 3, 3)).where("user_id = 'u0000'").count() == 1
+    found = described(late, shop.events, date(2026, 3, 3)).where("user_id IN ('u0000', 'u0005')")
+    assert {row["user_id"]: row["tenure_days"] for row in found.collect()} == {"u0000": 1, "u0005": None}
 
 
 def test_interest_is_a_share_and_zero_elsewhere(shop: Shop) -> None:
@@ -130,12 +136,15 @@ def test_interest_is_a_share_and_zero_elsewhere(shop: Shop) -> None:
 
 def test_items_are_described_by_their_past(shop: Shop) -> None:
     taken_out = shop.events.where("event_type = 'cart'").withColumn("quantity", F.lit(-1))  # counts nothing
-    before = features.per_item(shop.events.unionByName(taken_out), shop.items, date(2026, 2, 1), 365)
+    told = F.when(F.col("occurred_on") != F.lit("2026-01-20").cast("date"), F.col("price"))  # else the item's counts, which is the same
+    before = features.per_item(shop.events.unionByName(taken_out).withColumn("price", told), shop.items, date(2026, 2, 1), 365)
     known_then = shop.events.where(F.col("occurred_at") < F.lit("2026-02-01").cast("timestamp"))
     assert texts(before) == texts(features.per_item(known_then, shop.items, date(2026, 2, 1), 365))
     found = {row["item_id"]: row for row in enforce(before, ITEM_FEATURES).collect()}
     bought = known_then.where("event_type = 'purchase' and item_id = 'i07'").count()
     assert (len(found), found["i07"]["count_purchases_90d"], found["i07"]["margin_rate"]) == (30, bought, 0.5)
+    assert not known_then.where("event_type = 'purchase' AND occurred_on = '2026-01-20'").isEmpty()
+    assert found["i07"]["revenue_90d"] == 5 * bought > 0
     tea = sorted((row for row in found.values() if row["category"] == "tea"), key=lambda row: row["popularity"])
     assert [row["count_views_90d"] for row in tea] == sorted(row["count_views_90d"] for row in tea)
     assert (tea[0]["popularity"], tea[-1]["popularity"]) == (0, 1)

@@ -1,6 +1,7 @@
 """From events to profiles by the jobs themselves: every user is judged, and a second run changes nothing."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from job_files import job
@@ -42,6 +43,10 @@ def test_every_user_is_judged_and_a_second_run_changes_nothing(spark: SparkSessi
     assert hashes(spark, settings) == first
     assert registry.cards(settings) == cards
     assert {card["name"]: card["version"] for card in cards} == versions
+    tomorrow = settings.model_copy(update={"run": settings.run.model_copy(update={"as_of": date(2026, 3, 3)})})
+    with pytest.raises(UserError, match="user_features holds nothing of 2026-03-03: run build_features first"):
+        job("score_profiles").run(spark, tomorrow)
+    assert hashes(spark, settings) == first
 
 
 def test_scoring_before_training_names_the_job(spark: SparkSession, settings: Settings) -> None:

@@ -39,6 +39,9 @@ def test_a_shop_of_nobody_and_a_log_of_nothing(spark: SparkSession, settings: Se
     shop_files.write(landing, "users", {"user": "u1"})
     assert ingest.run(spark, settings).figures["events"] == clean.run(spark, settings).rows_in == 0
     assert all(tables.read(spark, settings, table).isEmpty() for table in (tables.EVENTS, tables.BATCHES, tables.PAST_OFFERS))
+    moved = landing.rename(landing.with_name("moved"))
+    with pytest.raises(UserError, match=rf"such as file://{landing}/events/.*, and are now looked for below {moved}"):
+        ingest.run(spark, settings.model_copy(update={"source": settings.source.model_copy(update={"path": str(moved)})}))
 
 
 def test_every_record_gets_one_verdict(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:

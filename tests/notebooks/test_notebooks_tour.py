@@ -49,9 +49,8 @@ def test_the_notebook_runs_from_top_to_bottom_and_nothing_it_leaves_names_anybod
     assert tables.read(spark, settings, tables.EVALUATIONS).where(f"run_id = '{settings.run.run_id}'").count() > 0
     verdicts = ("rows_accepted", "rows_rejected", "rows_duplicate")
     taken = tables.read(spark, settings, tables.BATCHES).groupBy("batch_id").sum(*verdicts).collect()
-    written = {
-        one.batch: (one.events_accepted, one.events_rejected, one.events_duplicate) for one in manifests(spark, settings.paths.landing)
-    }
+    told = manifests(spark, settings.paths.landing)
+    written = {one.batch: (one.events_accepted, one.events_rejected, one.events_duplicate) for one in told}
     assert {batch: tuple(counts) for batch, *counts in taken} == written  # what the shop knows of its own dirt
     assert len(written) == 2
     assert spark.range(3).count() == 3  # the notebook left the session it was given alone

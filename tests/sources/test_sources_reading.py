@@ -1,6 +1,8 @@
 """Files of several shapes as our columns: what parses, what is rescued, and what names nobody."""
 
 import json
+import re
+import tomllib
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from pyspark.sql import DataFrame, SparkSession
 
-from promoloop import sources, tables
+from promoloop import home, sources, tables
 from promoloop.errors import UserError
 
 AS_OF = date(2026, 3, 2)
@@ -77,14 +79,18 @@ def test_rescued_json_names_nobody(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     lines = ['{"ts": 1767344400, "who": "ann", "note": "call +33 612 345 678 or ann@mail.example"}', '{"ts": 1767344400, "who": "ann']
     (tmp_path / "b" / "1.json").write_text("\n".join(lines))
-    rows = raw(spark, mapping(tmp_path, format="json"), tmp_path).orderBy("row_number").collect()
-    assert json.loads(rows[0]["_rescued"]) == {"new": {"note": "call [phone] or [mail]"}}
+    stated = mapping(tmp_path, format="json", columns={"occurred_at": "ts", "quantity": "upper(WHO)"})  # a name where a number belongs
+    rows = raw(spark, stated, tmp_path).orderBy("row_number").collect()
+    assert json.loads(rows[0]["_rescued"]) == {"failed": {"quantity": "xxx"}, "new": {"note": "call [phone] or [mail]"}}
     assert json.loads(rows[1]["_rescued"]) == {"unread": '{"xx": 9999999999, "xxx": "xxx'}
 
 
 def test_a_field_stated_as_null_is_no_new_one_and_hides_none(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
-    lines = ['{"ts": 1767344400, "who": "ann", "what": null}', '{"ts": 1767344400, "who": null, "what": "page", "colour": "red"}']
+    lines = [
+        '{"ts": 1767344400, "who": "ann", "what": null, "size": null}',
+        '{"ts": 1767344400, "who": null, "what": "page", "colour": "red"}',
+    ]
     (tmp_path / "b" / "1.json").write_text("\n".join(lines))
     sound, more = raw(spark, mapping(tmp_path, format="json"), tmp_path).orderBy("row_number").collect()
     assert (sound["event_type"], sound["_rescued"]) == (None, None)
@@ -108,6 +114,38 @@ def test_parquet_keeps_its_columns(spark: SparkSession, tmp_path: Path) -> None:
         "1.50",
         {"new": {"colour": "red"}},
     )
+
+
+def test_parquet_columns_may_be_added_and_its_moments_are_not_moved(spark: SparkSession, tmp_path: Path) -> None:
+    early = "timestamp'2026-01-02 09:00:00.5' AS ts", "'ann' AS who", "1.5D AS eur"
+    later = "timestamp_ntz'2026-01-02 10:00:00' AS wall", "'bob' AS who", "'s1' AS Received_At", "77 AS row_number", "'red' AS colour"
+    for name, columns in {"b1": early, "b2": later}.items():
+        spark.range(0, 1, 1, 1).selectExpr(*columns).write.parquet(str(tmp_path / name))
+    columns = {"occurred_at": "coalesce(ts, wall)", "user_id": "who", "session_id": "received_at", "order_id": "row_number", "price": "eur"}
+    fields = ["ts", "wall", "who", "eur", "Received_At", "row_number"]
+    stated = mapping(tmp_path, files="b*/*.parquet", format="parquet", times=["yyyy-MM-dd HH:mm:ss"], fields=fields, columns=columns)
+    first, second = raw(spark, stated, tmp_path).orderBy("batch_id").collect()
+    assert (first["occurred_at"], first["session_id"], first["_rescued"]) == (datetime(2026, 1, 2, 9, 0, 0, 500_000), None, None)
+    assert (second["occurred_at"], json.loads(second["_rescued"])) == (datetime(2026, 1, 2, 9), {"new": {"colour": "red"}})
+    assert (second["session_id"], second["order_id"], second["batch_id"], second["row_number"]) == ("s1", "77", "b2", 0)
+    assert isinstance(second["received_at"], datetime)
+
+
+def test_parquet_files_that_differ_in_a_type_are_read_by_the_columns_of_one(spark: SparkSession, tmp_path: Path) -> None:
+    for name, price in {"b1": "1", "b2": "'dear'"}.items():
+        spark.range(0, 1, 1, 1).selectExpr("1767344400 AS ts", f"{price} AS eur").write.parquet(str(tmp_path / name))
+    stated = mapping(tmp_path, files="b*/*.parquet", format="parquet", fields=["ts", "eur"], columns={"occurred_at": "ts"})
+    assert set(sources.arrivals(spark, stated.sets[0], str(tmp_path), is_stream=False).columns) > {"ts", "eur"}
+
+
+def test_a_field_called_like_a_place_stands_for_itself(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.json").write_text('{"line": 7, "fields": "f", "batch_id": "theirs", "As_Of": "a"}')
+    columns = {"order_id": "line", "item_id": "fields", "offer_id": "batch_id", "session_id": "as_of", "text": "source_file"}
+    stated = mapping(tmp_path, format="json", fields=["line", "fields", "batch_id", "As_Of"], columns=columns)
+    row = raw(spark, stated, tmp_path).collect()[0]
+    assert [row[name] for name in ("order_id", "item_id", "offer_id", "session_id", "text")] == ["7", "f", "theirs", "a", "b/1.json"]
+    assert (row["batch_id"], row["_rescued"]) == ("b", None)
 
 
 @pytest.mark.parametrize(
@@ -170,11 +208,17 @@ def test_a_set_is_known_wherever_it_stands(tmp_path: Path) -> None:
 
 def test_check_tells_before_anything_is_written(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "1.csv").write_text("ts,who,what,eur\n2026/01/02 10:00,ann,page,1\nnever,bob,buy,2\n")
-    stated = mapping(tmp_path, fields=["ts", "who", "what", "eur", "spare"])
-    found = sources.check(spark, stated, str(tmp_path), {"events": tables.RAW_EVENTS.schema}, AS_OF)[0]
+    (tmp_path / "b" / "1.csv").write_text("ts,who,what,eur,more\n2026/01/02 10:00,ann,page,1,x\nnever,bob,buy,2,x\n")
+    events = mapping(tmp_path, fields=["ts", "who", "what", "eur", "spare"]).sets[0]
+    later = events.model_copy(update={"files": "later/*"})
+    stated = sources.Mapping(name="t", title="t", sets=[later, events])
+    schemas = {"events": tables.RAW_EVENTS.schema}
+    missing, found = sources.check(spark, stated, str(tmp_path), schemas, AS_OF)
+    assert missing == sources.SetCheck("events", "later/*", is_there=False)
     assert (found.count_records, found.unmapped, found.words, found.failures) == (2, ["spare"], ["buy"], [("occurred_at", 0.5, ["never"])])
-    assert [row["user_id"] for row in found.sample] == ["(masked)"]
+    assert (found.new_fields, [row["user_id"] for row in found.sample]) == (["more"], ["(masked)"])
+    with pytest.raises(UserError, match=r"no files: below .* nothing matches 'later/\*'"):
+        sources.check(spark, stated.model_copy(update={"sets": [later]}), str(tmp_path), schemas, AS_OF)
 
 
 def test_every_shipped_mapping_loads_and_a_wrong_one_is_named(tmp_path: Path) -> None:
@@ -191,8 +235,25 @@ def test_every_shipped_mapping_loads_and_a_wrong_one_is_named(tmp_path: Path) ->
     [
         ({"vault": ["who"]}, "only a set of users"),
         ({"entity": "users", "vault": ["who", "what"]}, "what must be among personal"),
+        ({"entity": "users", "columns": {"user_id": "who"}, "personal": ["mail"], "vault": ["mail"]}, "vault, of fields: no 'mail'"),
+        ({"columns": {"userid": "who"}}, "columns of events: no 'userid'; did you mean 'user_id'"),
+        ({"columns": {"user_id": "who", "source_file": "what"}}, "columns of events: no 'source_file'; there are event_id, event_type"),
+        ({"columns": {"user_id": "who", "received_at": "ts", "batch": "what"}}, "batch, received_at is said of the whole set"),
+        ({"keyed": ["offer_id"]}, "keyed, of columns: no 'offer_id'"),
+        ({"vocabulary": {"purchases": ["buy"]}}, "vocabulary: no 'purchases'; did you mean 'purchase'"),
     ],
 )
-def test_a_vault_is_of_users_and_of_personal_fields(tmp_path: Path, changed: dict[str, Any], named: str) -> None:
+def test_a_name_that_is_none_is_refused(tmp_path: Path, changed: dict[str, Any], named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         mapping(tmp_path, **changed)
+
+
+def test_the_mapping_of_the_guide_gives_what_the_guide_says_is_needed() -> None:
+    guide = (home.root() / "docs" / "sources.md").read_text()
+    (stated,) = sources.Mapping.model_validate({"name": "t", **tomllib.loads(re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)[0])}).sets
+    assert stated.columns.keys() >= {"event_type", "user_id", "occurred_at", "item_id", "quantity", "price", "event_id"}
+    needed = guide[guide.index("## What is needed") : guide.index("## Formats")]
+    for suite in ("events", "users", "items", "promotions", "past_offers"):
+        rules = json.loads((home.root() / "expectations" / f"{suite}.json").read_text())["expectations"]
+        missing = {rule["meta"]["reason"].split(":")[0] for rule in rules if rule["meta"]["reason"].endswith(": missing")}
+        assert {name for name in missing if f"`{name}`" not in needed} == set(), suite

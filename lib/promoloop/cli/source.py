@@ -30,6 +30,8 @@ def checked(spark: SparkSession, settings: Settings, folder: str) -> RenderableT
 
 
 def _told(result: SetCheck) -> list[RenderableType]:
+    if not result.is_there:
+        return [Text(f"{result.entity}: no files yet of {result.files}", style="bold"), ""]
     heading = Text(f"{result.entity}: {words.count(result.count_records)} records of {result.files}", style="bold")
     parts: list[RenderableType] = [heading]
     if result.sample:

@@ -77,7 +77,7 @@ def _totals(lookback_days: int) -> list[Column]:
         F.count(gap).alias("_gaps"),
         F.sum(gap).alias("_gap"),
         F.sum(gap * gap).alias("_gap_squared"),
-        F.sum(F.when(F.dayofweek("occurred_on").isin(1, 7), F.col("visits"))).alias("_weekend_visits"),
+        F.sum(F.when(F.dayofweek("occurred_on").isin(1, 7), F.col("visits")).otherwise(0)).alias("_weekend_visits"),
     ]
 
 
@@ -93,8 +93,9 @@ def _finish(totals: DataFrame, lookback_days: int) -> DataFrame:
     seen = F.coalesce(F.greatest(since, F.col("days_since_first_event")), F.lit(0))
     parts = sum((F.col(f"_{part}") for part in DAYPARTS), F.lit(0.0))
     gap, spread = _mean("_gap", "_gaps"), _mean("_gap_squared", "_gaps") - _mean("_gap", "_gaps") ** 2
+    variance = _mean("_viewed_relative_squared", "_viewed_priced") - _mean("_viewed_relative", "_viewed_priced") ** 2
     derived = {
-        "tenure_days": F.greatest(F.datediff("as_of_on", "joined_on"), F.lit(0)),
+        "tenure_days": _not_negative(F.datediff("as_of_on", "joined_on")),
         "observed_days": F.least(seen, F.lit(lookback_days)),
         "count_units": _count("_units"),
         "count_offer_views": _count("_offer_views"),
@@ -109,13 +110,13 @@ def _finish(totals: DataFrame, lookback_days: int) -> DataFrame:
         "returned_share": _mean("_units_returned", "_units"),
         "relative_price_viewed": _mean("_viewed_relative", "_viewed_priced"),
         "relative_price_bought": _mean("_bought_relative", "_bought_priced"),
-        "relative_price_variance": _mean("_viewed_relative_squared", "_viewed_priced") - _mean("_viewed_relative", "_viewed_priced") ** 2,
+        "relative_price_variance": _not_negative(variance),
         "count_bought_priced": _count("_bought_priced"),
-        "promoted_order_share": F.least(_mean("_redeems", "_orders"), F.lit(1.0)),
-        "conceded_share": F.greatest(F.least(_mean("_concession", "_spend"), F.lit(1.0)), F.lit(0.0)),
-        "redeem_rate": F.least(_mean("_redeems", "_offer_views"), F.lit(1.0)),
+        "promoted_order_share": _share("_redeems", "_orders"),
+        "conceded_share": _share("_concession", "_spend"),
+        "redeem_rate": _share("_redeems", "_offer_views"),
         "days_between_orders": gap,
-        "days_between_orders_deviation": F.sqrt(F.greatest(spread, F.lit(0.0))),
+        "days_between_orders_deviation": F.sqrt(_not_negative(spread)),
         "days_between_visits": F.try_divide(F.col("_first_visit") - F.col("days_since_visit"), F.col("_visit_days") - 1).cast("double"),
         **{f"{part}_share": F.try_divide(F.col(f"_{part}"), parts) for part in DAYPARTS},
         "weekend_share": _mean("_weekend_visits", "_visits"),
@@ -132,6 +133,15 @@ def _finish(totals: DataFrame, lookback_days: int) -> DataFrame:
 
 def _mean(total: str, count: str) -> Column:
     return F.try_divide(F.col(total).cast("double"), F.col(count).cast("double"))
+
+
+def _share(total: str, count: str) -> Column:
+    share = _not_negative(_mean(total, count))
+    return F.when(share > 1, 1.0).otherwise(share)
+
+
+def _not_negative(value: Column) -> Column:
+    return F.when(value < 0, 0).otherwise(value)  # null stays null, which F.greatest would take for 0
 
 
 def _count(name: str) -> Column:

@@ -23,6 +23,7 @@ from promoloop.profiles.trained import (
     constant,
     exact_auc,
     fold,
+    has_every_fold,
     importances,
     positive_probability,
     search,
@@ -32,28 +33,29 @@ from promoloop.profiles.trained import (
 from promoloop.settings.learning import ProfilesSettings
 
 NAME = "brand_preference"
-_DEPTHS = (3, 6)
 _TREES = 20
 _FEWEST = 20
+_POPULAR = "popularity / (1 + popularity) AS p"  # the odds of this are the popularity
 _UNSEEN = 1e-4  # probability granted to a brand that was no candidate
 
 
 def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesSettings, seed: int) -> Trained:
     """Choose by cross-validation on `rows`, judge on `holdout`, fit anew on `latest`: frames of user features with next_brand.
 
-    Where fewer than twenty users of `rows` or of `latest` bought anything of a known brand, a brand's popularity is its probability for
-    everyone.
+    Where fewer than twenty users of `rows` or of `latest` bought anything of a known brand, or a fold has nobody, a brand's popularity is
+    its probability for everyone.
     """
     buyers = holdout.where(F.col("next_brand").isNotNull()).select(*KEY)
     judged = with_candidates(holdout, "brands", own.popular_brands).join(buyers, list(KEY))  # popular among all, not among buyers
     if any(few.where(F.col("next_brand").isNotNull()).limit(_FEWEST).count() < _FEWEST for few in (rows, latest)):
-        popular = constant("popularity AS p")
-        return Trained(NAME, popular, _figures(probabilities(popular, judged), holdout), {"kind": "popularity", "is_constant": True})
+        return _constant(judged, holdout)
     pairs = _labelled(rows, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed)).transform(settle)
+    if not has_every_fold(pairs, own.folds):
+        return _constant(judged, holdout)
     vectors = VectorAssembler(inputCols=list(FEATURES), outputCol="features")
     forest = RandomForestClassifier(numTrees=_TREES, seed=seed, labelCol="label", featureSubsetStrategy="onethird")
-    searched = search(forest, "maxDepth", _DEPTHS, exact_auc("rawPrediction"), own, seed).fit(vectors.transform(pairs))
-    depth, cv_auc = best_of(_DEPTHS, searched)
+    searched = search(forest, "maxDepth", own.forest_depths, exact_auc("rawPrediction"), own, seed).fit(vectors.transform(pairs))
+    depth, cv_auc = best_of(own.forest_depths, searched)
     figures = {
         **_figures(probabilities(PipelineModel([vectors, searched.bestModel]), judged), holdout),
         "cv_auc": cv_auc,
@@ -89,6 +91,11 @@ def _labelled(rows: DataFrame, own: ProfilesSettings, seed: int) -> DataFrame:
     others = labelled.where("label = 0").transform(thin, ["user_id", "as_of_on", "name"], share, seed)
     chosen = labelled.where("label = 1").unionByName(others)
     return chosen.repartition(own.partitions, "user_id").sortWithinPartitions(*KEY, "name")
+
+
+def _constant(judged: DataFrame, holdout: DataFrame) -> Trained:
+    popular = constant(_POPULAR)
+    return Trained(NAME, popular, _figures(probabilities(popular, judged), holdout), {"kind": "popularity", "is_constant": True})
 
 
 def _figures(probable: DataFrame, holdout: DataFrame) -> dict[str, float]:

@@ -28,6 +28,7 @@ from promoloop.profiles.trained import (
     constant,
     exact_auc,
     fold,
+    has_every_fold,
     importances,
     positive_probability,
     search,
@@ -37,7 +38,6 @@ from promoloop.settings.learning import ProfilesSettings
 
 NAME = "buy_probability"
 _SELECTED = 32
-_PENALTIES = (0.01, 0.1, 1.0)
 _FEWEST = 20  # of either class: with fewer there is a base rate, not a model
 
 _LOGS = (
@@ -58,15 +58,18 @@ _OVERDUE = "LEAST(COALESCE(TRY_DIVIDE(days_since_order, days_between_orders), 0D
 def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, own: ProfilesSettings, seed: int) -> Trained:
     """Choose by cross-validation on `rows`, judge on `holdout`, fit anew on `latest`: frames of user features with `label`.
 
-    Where fewer than twenty users of `rows` or of `latest` bought, or did not, the model is the base rate, and says so in its parameters.
+    Where fewer than twenty users of `rows` or of `latest` bought, or did not, or a fold has nobody, the model is the base rate, and says so
+    in its parameters.
     """
     if any(min(class_counts(few)) < _FEWEST for few in (rows, latest)):
         return _constant(holdout, latest, own)
     prepared = Pipeline(stages=_inputs()).fit(rows)
     folded = prepared.transform(rows).select("features", "label", fold(F.col("user_id"), own.folds, seed).alias("fold"))
     folded = settle(folded)
-    searched = search(_regression(), "regParam", _PENALTIES, exact_auc("p"), own, seed).fit(folded)
-    penalty, cv_auc = best_of(_PENALTIES, searched)
+    if not has_every_fold(folded, own.folds):
+        return _constant(holdout, latest, own)
+    searched = search(_regression(), "regParam", own.buying_penalties, exact_auc("p"), own, seed).fit(folded)
+    penalty, cv_auc = best_of(own.buying_penalties, searched)
     judged = probabilities(PipelineModel([*prepared.stages, searched.bestModel]), holdout).select("label", "p").transform(settle)
     recency = F.coalesce(1 / (1 + F.col("days_since_order")), F.lit(0.0)) + F.coalesce(1 / (1 + F.col("days_since_visit")), F.lit(0.0))
     recent = binary_figures(holdout.withColumn("p", recency / 2))
@@ -107,7 +110,7 @@ def _inputs() -> list[Any]:
     ]
 
 
-def _regression(penalty: float = _PENALTIES[0]) -> GeneralizedLinearRegression:
+def _regression(penalty: float = 0.0) -> GeneralizedLinearRegression:
     return GeneralizedLinearRegression(family="binomial", link="logit", regParam=penalty, predictionCol="p", tol=1e-4)
 
 

@@ -65,14 +65,16 @@ def recall(
 ) -> History:
     """Features and outcomes at the holdout's and the training days, of as many users as profiles.max_rows allows.
 
-    Raises UserError where the log is too short.
+    Who has no joined_on counts from the day after the first event. Raises UserError where the log is too short.
     """
     holdout_day, train_days = days(events, as_of, own)
     every = [holdout_day, *train_days]
     share = own.max_rows / max(1, users.count() * len(train_days))
     known = events.where(F.col("occurred_on") < F.lit(as_of)).transform(thin, ["user_id"], share, seed)
     people = users.transform(thin, ["user_id"], share, seed)
-    described = features.per_user(known, people, items, promotions, every, seen.lookback_days, seen.kept_tastes)
+    # where users are made of the log, all of them did something some day: one without a day of joining was not known before the first event
+    is_known = F.col("tenure_days").isNotNull() | F.col("days_since_first_event").isNotNull()
+    described = features.per_user(known, people, items, promotions, every, seen.lookback_days, seen.kept_tastes).where(is_known)
     outcomes = features.per_user_outcome(known, items, every, own.horizon_days)
     bought = F.when(F.col("count_bought") > 0, 1.0).otherwise(0.0)
     return History(

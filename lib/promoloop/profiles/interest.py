@@ -15,11 +15,10 @@ from pyspark.sql import functions as F
 
 from promoloop.frames import settle
 from promoloop.profiles.pairs import KEY, with_candidates
-from promoloop.profiles.trained import Params, Trained, best_of, constant, fold, importances, search, thin, top_accuracy
+from promoloop.profiles.trained import Params, Trained, best_of, constant, fold, has_every_fold, importances, search, thin, top_accuracy
 from promoloop.settings.learning import ProfilesSettings
 
 NAME = "category_interest"
-_PENALTIES = (0.0001, 0.01)
 _FEWEST = 20
 _FEATURES = ("interest", "views_share", "carts_share", "rank", "fresh", "popularity", "popularity_bought", "trusted_interest")
 _TRUSTED = "SELECT *, interest * log_activity AS trusted_interest FROM __THIS__"
@@ -28,19 +27,20 @@ _TRUSTED = "SELECT *, interest * log_activity AS trusted_interest FROM __THIS__"
 def train(rows: DataFrame, holdout: DataFrame, latest: DataFrame, next_interest: DataFrame, own: ProfilesSettings, seed: int) -> Trained:
     """Choose by cross-validation on `rows`, judge on `holdout`, fit anew on `latest`; `next_interest` holds what came next.
 
-    Where fewer than twenty pairs of `rows` or of `latest` were touched, the past share stands for the next.
+    Where fewer than twenty pairs of `rows` or of `latest` were touched, or a fold has nobody, the past share stands for the next.
     """
     pairs = _labelled(rows, next_interest, own, seed).withColumn("fold", fold(F.col("user_id"), own.folds, seed))
     final_pairs = _labelled(latest, next_interest, own, seed)
-    if any(few.where("label > 0").limit(_FEWEST).count() < _FEWEST for few in (pairs, final_pairs)):
+    is_few = any(few.where("label > 0").limit(_FEWEST).count() < _FEWEST for few in (pairs, final_pairs))
+    if is_few or not has_every_fold(pairs, own.folds):
         past = constant("interest AS prediction")
         judged = _labelled(holdout, next_interest, own, seed)
         return Trained(NAME, past, _figures(past, judged, holdout), {"kind": "past share", "is_constant": True})
     inputs = Pipeline(stages=_inputs()).fit(pairs)
     regression = LinearRegression(solver="normal", labelCol="label")
     evaluator = RegressionEvaluator(labelCol="label", metricName="rmse")
-    searched = search(regression, "regParam", _PENALTIES, evaluator, own, seed).fit(inputs.transform(pairs))
-    penalty, cv_rmse = best_of(_PENALTIES, searched)
+    searched = search(regression, "regParam", own.interest_penalties, evaluator, own, seed).fit(inputs.transform(pairs))
+    penalty, cv_rmse = best_of(own.interest_penalties, searched)
     judged = _labelled(holdout, next_interest, own, seed)
     figures = {**_figures(PipelineModel([*inputs.stages, searched.bestModel]), judged, holdout), "cv_rmse": cv_rmse}
     final = Pipeline(stages=[*_inputs(), regression.copy({regression.regParam: penalty})]).fit(final_pairs)

@@ -12,7 +12,7 @@ from promoloop.frames import settle, side_by_side
 from promoloop.profiles import brands, buying, forms, interest, price, segments
 from promoloop.profiles.history import History
 from promoloop.profiles.pairs import KEY
-from promoloop.profiles.trained import Trained
+from promoloop.profiles.trained import Trained, tellable
 from promoloop.settings import Settings
 from promoloop.settings.learning import ProfilesSettings
 
@@ -43,9 +43,10 @@ def keep(trained: Sequence[Trained], settings: Settings) -> dict[str, str]:
 
 
 def _keep(model: Trained, settings: Settings) -> str:
+    card = tellable(model.card, settings.privacy.k_anonymity)
     if model.name in DOCUMENTS:
-        return registry.log_document(settings, model.name, model.model, model.figures, model.params, model.card)  # type: ignore[arg-type]
-    return registry.log_spark_model(settings, model.name, model.model, model.figures, model.params, card=model.card)
+        return registry.log_document(settings, model.name, model.model, model.figures, model.params, card)  # type: ignore[arg-type]
+    return registry.log_spark_model(settings, model.name, model.model, model.figures, model.params, card=card)
 
 
 def _on(rows: DataFrame, days: Sequence[date]) -> DataFrame:

@@ -100,6 +100,11 @@ def calibration(judged: DataFrame) -> list[dict[str, float]]:
     return [{"predicted": round(row["p"], 4), "observed": round(row["y"], 4), "rows": row["n"]} for row in rows.collect()]
 
 
+def tellable(card: Mapping[str, Any], k: int) -> dict[str, Any]:
+    """The card without the tenths of its calibration that fewer than `k` rows are in."""
+    return {key: [tenth for tenth in told if tenth["rows"] >= k] if key == "calibration" else told for key, told in card.items()}
+
+
 def importances(names: Sequence[str], weights: Sequence[float]) -> list[dict[str, Any]]:
     """The features of most weight, by absolute value."""
     ranked = sorted(zip(names, weights, strict=True), key=lambda pair: (-abs(pair[1]), pair[0]))
@@ -126,6 +131,11 @@ def constant(statement: str) -> PipelineModel:
 def fold(user: Column, folds: int, seed: int) -> Column:
     """The fold of cross-validation a user's rows belong to, whatever the partitioning."""
     return F.pmod(F.xxhash64(user, F.lit(seed)), F.lit(folds)).cast("int")
+
+
+def has_every_fold(rows: DataFrame, folds: int) -> bool:
+    """Whether each of the `folds` has rows, without which there is no cross-validation: few users can miss some."""
+    return rows.select("fold").distinct().count() == folds
 
 
 def search(

@@ -1,6 +1,6 @@
 """Settings of what is learned: features, profiles, recommenders, offer response."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,15 @@ class ProfilesSettings(Section):
     train_days: int = Field(ge=1, le=10, description="As_of days stacked for training, one per horizon, before the holdout's")
     max_rows: int = Field(ge=100, description="Most rows a model is trained on; more are thinned by a hash of the user")
     folds: int = Field(ge=2, le=10, description="Folds of cross-validation; a user's rows share a fold")
+    forest_depths: tuple[Annotated[int, Field(ge=1, le=30)], ...] = Field(
+        min_length=1, description="Depths of the brands' forest to try; the best by cross-validation is kept"
+    )
+    buying_penalties: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        min_length=1, description="Penalties of the regression on buying to try, likewise"
+    )
+    interest_penalties: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        min_length=1, description="Penalties of the regression on interest to try, likewise"
+    )
     partitions: int = Field(ge=1, description="Partitions of training rows; part of the result, as forests sample by partition")
     popular_brands: int = Field(ge=1, le=100, description="Brands every user is given a probability for, beside the user's own")
     popular_categories: int = Field(ge=1, le=100, description="Categories every user is given an interest in, beside the user's own")
@@ -56,7 +65,9 @@ class RecommendersSettings(Section):
     content_width: int = Field(ge=16, le=4096, description="Width of the hashed TF-IDF vectors of items")
     neighbours: int = Field(ge=1, description="Co-bought items kept per item")
     max_history: int = Field(ge=1, description="Strongest items of a user's history that are used")
-    popularity_by: list[str] = Field(description="Columns of users whose combinations have a popularity of their own, for cold users")
+    popularity_by: list[Literal["age_band", "gender", "region", "occupation", "income_band"]] = Field(
+        description="Columns of users whose combinations have a popularity of their own, for cold users"
+    )
     candidates: int = Field(ge=1, description="Items each source of candidates proposes per user")
     list_size: int = Field(ge=1, description="Items recommended to each user")
     promotion_candidates: int = Field(ge=1, description="Promotions valued per user: of more open ones, those the user wants most")

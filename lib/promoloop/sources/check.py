@@ -1,7 +1,6 @@
 """Try a mapping on a file, without writing: what a person needs to see before the first ingest."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from pyspark.errors import AnalysisException
@@ -11,8 +10,8 @@ from pyspark.sql import types as T
 
 from promoloop.errors import UserError
 from promoloop.sources.columns import read_columns
-from promoloop.sources.mapping import Files, Mapping
-from promoloop.sources.reading import arrivals
+from promoloop.sources.mapping import EVENT_TYPES, Files, Mapping
+from promoloop.sources.reading import arrivals, has_files
 
 
 @dataclass(frozen=True)
@@ -21,17 +20,15 @@ class SetCheck:
 
     entity: str
     files: str
-    count_records: int
-    sample: list[dict[str, str | None]]
-    unmapped: list[str]
-    new_fields: list[str]
-    unread_share: float
-    failures: list[tuple[str, float, list[str]]]
-    null_shares: dict[str, float]
-    words: list[str]  # event types outside our vocabulary
-
-
-EVENT_TYPES = ("view", "cart", "purchase", "review", "offer_view", "offer_redeem")
+    is_there: bool = True
+    count_records: int = 0
+    sample: list[dict[str, str | None]] = field(default_factory=list)
+    unmapped: list[str] = field(default_factory=list)
+    new_fields: list[str] = field(default_factory=list)
+    unread_share: float = 0.0
+    failures: list[tuple[str, float, list[str]]] = field(default_factory=list)
+    null_shares: dict[str, float] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)  # event types outside our vocabulary
 
 
 def check(
@@ -39,12 +36,18 @@ def check(
 ) -> list[SetCheck]:
     """Map the first `most` records of every set below `folder` into `schemas` (by entity) and tell what came of them.
 
-    Personal fields are masked in the sample. Raises UserError naming a set whose files are missing or an expression Spark refuses.
+    Personal fields are masked in the sample; the rules are not applied. Raises UserError where no set has files, and naming a set and
+    the expression that Spark refuses.
     """
-    return [_check(spark, files, folder, schemas[files.entity], as_of, most) for files in mapping.sets]
+    found = [_check(spark, files, folder, schemas[files.entity], as_of, most) for files in mapping.sets]
+    if not any(one.is_there for one in found):
+        raise UserError(f"no files: below {folder} nothing matches {', '.join(repr(one.files) for one in found)}")
+    return found
 
 
 def _check(spark: SparkSession, files: Files, folder: str, schema: T.StructType, as_of: date, most: int) -> SetCheck:
+    if not has_files(spark, files, folder):
+        return SetCheck(files.entity, files.files, is_there=False)
     try:
         mapped = read_columns(arrivals(spark, files, folder, is_stream=False).limit(most), files, schema, as_of).persist()
     except AnalysisException as error:
@@ -68,12 +71,13 @@ def _report(mapped: DataFrame, files: Files) -> SetCheck:
     ).collect()[0]
     is_strange = ~F.col("event_type").isin(*EVENT_TYPES) if "event_type" in columns else F.lit(False)
     words = mapped.where(is_strange).select("event_type").distinct().limit(10).collect() if "event_type" in columns else []
+    is_sound = F.get_json_object("_rescued", "$.unread").isNull() & failed.isNull()  # new fields are no fault
     whole = max(count, 1)
     return SetCheck(
         entity=files.entity,
         files=files.files,
         count_records=count,
-        sample=[_shown(row.asDict(), files) for row in mapped.where(F.col("_rescued").isNull()).select(*columns).limit(5).collect()],
+        sample=[_shown(row.asDict(), files) for row in mapped.where(is_sound).select(*columns).limit(5).collect()],
         unmapped=[name for name in files.fields if not _is_used(name, files)],
         new_fields=sorted(row["name"] for row in extra.collect()),
         unread_share=nulls["_unread"] / whole,
@@ -88,11 +92,4 @@ def _is_used(name: str, files: Files) -> bool:
 
 
 def _shown(row: dict[str, object], files: Files) -> dict[str, str | None]:
-    return {
-        name: None if value is None else "(masked)" if _is_personal(name, files.columns, files.personal) else str(value)
-        for name, value in row.items()
-    }
-
-
-def _is_personal(column: str, columns: dict[str, str], personal: Sequence[str]) -> bool:
-    return any(name in columns[column] for name in personal)
+    return {name: None if value is None else "(masked)" if files.is_personal(name) else str(value) for name, value in row.items()}

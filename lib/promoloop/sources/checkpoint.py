@@ -1,5 +1,6 @@
 """The folder in which Structured Streaming remembers what a query took, where that folder is on a disk of this machine."""
 
+import json
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -44,6 +45,20 @@ def taken_by(spark: SparkSession, folder: str, name: str) -> list[str]:
     except AnalysisException:  # no such folder
         return []
     return sorted({unquote(path.split("/")[-3]) for path in planned})
+
+
+def file_taken(spark: SparkSession, checkpoint: str) -> str | None:
+    """The address of a file that a stream of files took; None where it took none, or follows a table."""
+    folder, log = path_here(checkpoint), f"{checkpoint}/sources/0"
+    if folder is not None:
+        told = [line for file in sorted((folder / "sources" / "0").glob("[0-9]*"))[:1] for line in file.read_text().splitlines()]
+    else:
+        try:
+            told = [row["value"] for row in spark.read.text(log).where("value LIKE '{%'").limit(1).collect()]
+        except AnalysisException:
+            told = []
+    first = next((line for line in told if line.startswith("{")), None)  # after the version of the log
+    return None if first is None else unquote(json.loads(first)["path"])
 
 
 def _takes(log: Path) -> set[int]:

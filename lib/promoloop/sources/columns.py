@@ -20,6 +20,8 @@ _UNREAD = "unread"
 _NUMBERS = ("seconds", "milliseconds")  # since 1970
 _MILLISECONDS = (-62_135_596_800_000, 253_402_300_799_999)  # of the years 1 to 9999: of others no timestamp can be made
 _FAILED = "failed"
+_STAMP = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?Z$"  # as reading writes what is a time in its file
+_PLACE = ("batch_id", "source_file", "row_number", "received_at")
 
 
 def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: str, has_identifiers: bool = False) -> DataFrame:
@@ -35,26 +37,26 @@ def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: s
         .withColumn("received_at", F.expr(files.received_at).cast("timestamp"))
         .withColumn("as_of", F.lit(as_of).cast("date"))
     )
+    theirs = {name.lower() for name in files.fields}
+    shown = [name for name in (*_PLACE, "file_modified_at", "as_of") if name not in theirs]  # a field of that name stands for itself
+    kept = {f"_{name}": name for name in (*_PLACE, "line", "fields")}
     given = {name: f"_given_{number}" for number, name in enumerate(files.fields)}
-    found = placed.select("*", *[F.col("fields")[name].alias(text) for name, text in given.items()])  # each looked up once
+    looked_up = [F.col("fields")[name].alias(text) for name, text in given.items()]  # each once
+    found = placed.select(*[F.col(name).alias(hidden) for hidden, name in kept.items()], *shown, *looked_up)
     texts_of = [F.nullif(F.trim(text), F.lit("")).alias(name) for name, text in given.items()]
-    named = found.select("*", *texts_of, _has_new(given).alias("_has_new")).drop(*given.values())
+    named = found.select(*kept, *shown, *texts_of, _has_new(given).alias("_has_new"))
     if files.only is not None:
-        named = named.where(F.col("fields").isNull() | F.coalesce(F.expr(files.only), F.lit(False)))
+        named = named.where(F.col("_fields").isNull() | F.coalesce(F.expr(files.only), F.lit(False)))
     raw = {name: F.expr(expression) for name, expression in files.columns.items()}
-    place_and_line = ("batch_id", "source_file", "row_number", "received_at", "line", "fields", "_has_new")
     vault = [_identifiers(files).alias("identifiers")] if has_identifiers else []
-    texts = named.select(*place_and_line, *[c.alias(f"_{n}") for n, c in raw.items()], *vault)
+    texts = named.select(*kept, "_has_new", *[c.alias(f"_{n}") for n, c in raw.items()], *vault)
     kinds = {field.name: field.dataType for field in schema}
-    place = {"batch_id", "source_file", "row_number", "received_at", "source", "_rescued"}
     typed = {name: _convert(texts, name, kinds[name], files) for name in raw}
     failed = {name: typed[name].isNull() & F.col(f"_{name}").isNotNull() for name in raw if not isinstance(kinds[name], T.StringType)}
-    absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema if field.name not in raw and field.name not in place]
+    told = {*raw, *_PLACE, "source", "_rescued"}
+    absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema if field.name not in told]
     return texts.select(
-        "batch_id",
-        "source_file",
-        "row_number",
-        "received_at",
+        *[F.col(f"_{name}").alias(name) for name in _PLACE],
         *[column.alias(name) for name, column in typed.items()],
         *absent,
         _rescued(files, failed).alias("_rescued"),
@@ -124,6 +126,8 @@ def _time(text: Column, files: Files) -> Column:
             local = F.try_to_timestamp(text) if form == "ISO" else F.try_to_timestamp(text, F.lit(form))
             has_offset = F.rlike(text, F.lit(_OFFSET))
             readings.append(local if files.zone == "UTC" else F.when(has_offset, local).otherwise(F.to_utc_timestamp(local, files.zone)))
+    if files.format in ("parquet", "delta") and "ISO" not in files.times:  # `times` speaks of text
+        readings.append(F.when(F.rlike(text, F.lit(_STAMP)), F.try_to_timestamp(text)))
     return F.coalesce(*readings)
 
 
@@ -133,32 +137,37 @@ def _identifiers(files: Files) -> Column:
 
 
 def _has_new(given: Mapping[str, str]) -> Column:
-    """Whether a record has other fields than those in `given` (its text by field); null where it cannot be read."""
+    """Whether a record says anything in other fields than those in `given` (its text by field); null where it cannot be read."""
     stated = reduce(Column.__add__, [F.when(F.col(text).isNotNull(), 1).otherwise(0) for text in given.values()])
-    others = F.array_except(F.map_keys("fields"), F.array(*map(F.lit, given)))
-    return F.when(F.size("fields") == stated, False).otherwise(F.size(others) > 0)  # as many fields as known ones: no need to compare
+    others = F.array_except(F.map_keys("_fields"), F.array(*map(F.lit, given)))
+    is_new = F.exists(others, lambda name: F.col("_fields")[name].isNotNull())
+    return F.when(F.size("_fields") == stated, False).otherwise(is_new)  # as many fields as known ones: no need to compare
 
 
 def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
     """JSON of what was left over; personal fields never, and mail addresses and phone numbers struck out of the rest.
 
-    `failed`: by column, whether its text is not of its type.
+    `failed`: by column, whether its text is not of its type; of one made from personal fields the shape of the text is kept.
     """
-    known = F.array(*[F.lit(name) for name in files.fields])
-    personal = F.array(*[F.lit(name) for name in files.personal]) if files.personal else F.array().cast("array<string>")
+    known = F.array(*[F.lit(name) for name in (*files.fields, *files.personal)])
     has_new = F.coalesce("_has_new", F.lit(False))
-    new = F.map_filter("fields", lambda name, value: ~F.array_contains(known, name) & ~F.array_contains(personal, name))
-    shape = F.regexp_replace(F.regexp_replace("line", r"\p{L}", "x"), r"\d", "9")
+    new = F.map_filter("_fields", lambda name, value: value.isNotNull() & ~F.array_contains(known, name))
     has_failed = reduce(Column.__or__, failed.values(), F.lit(False))
-    pairs = [
-        F.when(is_so, F.struct(F.lit(name).alias("key"), F.col(f"_{name}").cast("string").alias("value"))) for name, is_so in failed.items()
-    ]
+    texts = {name: F.col(f"_{name}").cast("string") for name in failed}
+    said = {name: _shape(text) if files.is_personal(name) else text for name, text in texts.items()}
+    pairs = [F.when(is_so, F.struct(F.lit(name).alias("key"), said[name].alias("value"))) for name, is_so in failed.items()]
     failures = F.array_compact(F.array(*pairs)) if pairs else F.array().cast("array<struct<key:string,value:string>>")
+    unread = F.coalesce(_shape(F.col("_line")), F.lit(""))
     leftover = F.to_json(
         F.struct(
-            F.when(F.col("fields").isNull(), F.coalesce(shape, F.lit(""))).alias(_UNREAD),  # first: by its place rules tell it from a field
+            F.when(F.col("_fields").isNull(), unread).alias(_UNREAD),  # first: by its place rules tell it from a field
             F.when(has_failed, F.map_from_entries(failures)).alias(_FAILED),
             F.when(has_new, new).alias(_NEW),
         )
     )
-    return F.when(F.col("fields").isNull() | has_new | has_failed, redact(leftover))  # a sound record is spared all of it
+    return F.when(F.col("_fields").isNull() | has_new | has_failed, redact(leftover))  # a sound record is spared all of it
+
+
+def _shape(text: Column) -> Column:
+    """`text` with x for every letter and 9 for every digit: it shows what does not parse, and names nobody."""
+    return F.regexp_replace(F.regexp_replace(text, r"\p{L}", "x"), r"\d", "9")

@@ -1,8 +1,11 @@
 """A mapping file: how one outside log becomes our raw columns. The guide for people is docs/sources.md."""
 
 import hashlib
+import re
 import tomllib
 from collections import Counter
+from collections.abc import Collection
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -12,8 +15,12 @@ from pydantic import Field, ValidationError, model_validator
 from promoloop import home
 from promoloop.errors import UserError
 from promoloop.settings.section import Section
+from promoloop.tables import ITEMS, PAST_OFFERS, PROMOTIONS, RAW_EVENTS, USERS
 
 Entity = Literal["events", "users", "items", "promotions", "past_offers"]
+EVENT_TYPES = ("view", "cart", "purchase", "review", "offer_view", "offer_redeem")
+_TABLES = {"events": RAW_EVENTS, "users": USERS, "items": ITEMS, "promotions": PROMOTIONS, "past_offers": PAST_OFFERS}
+_NOT_MAPPED = ("batch_id", "source_file", "row_number", "source", "received_at", "_rescued")
 
 
 class Files(Section):
@@ -37,7 +44,7 @@ class Files(Section):
     has_own_ids: bool = Field(default=False, description="Two events of equal content under two ids are two events, not a repeat")
     batch: str = Field(
         default="substring_index(substring_index(source_file, '/', -2), '/', 1)",
-        description="Spark SQL over source_file: the batch's name",
+        description="Spark SQL over source_file and file_modified_at: the batch's name",
     )
     received_at: str = Field(default="file_modified_at", description="Spark SQL over source_file, batch_id and file_modified_at")
 
@@ -49,6 +56,23 @@ class Files(Section):
         if stray:
             raise ValueError(f"vault: {', '.join(stray)} must be among personal, or would be kept in the clear")
         return self
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Files":
+        ours = [name for name in _TABLES[self.entity].column_names if name not in _NOT_MAPPED]
+        moved = sorted(set(self.columns) & set(Files.model_fields) - set(ours))
+        if moved:
+            raise ValueError(f"columns: {', '.join(moved)} is said of the whole set: put it above [sets.columns]")
+        _refuse_unknown(f"columns of {self.entity}", self.columns, ours)
+        _refuse_unknown("keyed, of columns", self.keyed, list(self.columns))
+        _refuse_unknown("vault, of fields", self.vault, self.fields)
+        _refuse_unknown("vocabulary", self.vocabulary, EVENT_TYPES)
+        return self
+
+    def is_personal(self, column: str) -> bool:
+        """Whether our `column` is made from a personal field: whether its expression holds the name as a word, in whatever case."""
+        said = self.columns[column]
+        return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said, re.IGNORECASE) for name in self.personal)
 
 
 class Mapping(Section):
@@ -116,10 +140,17 @@ def load_mapping(name: str) -> Mapping:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"mapping file {stem}.toml: {key}: {first['msg']}") from None
+        raise UserError(f"mapping file {stem}.toml: {key}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def list_mappings() -> dict[str, str]:
     """Name and title of every mapping shipped in conf/sources."""
     shipped = sorted(entry.name for entry in (home.folder("conf") / "sources").iterdir() if entry.name.endswith(".toml"))
     return {name.removesuffix(".toml"): load_mapping(name.removesuffix(".toml")).title for name in shipped}
+
+
+def _refuse_unknown(key: str, names: Collection[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, 1, 0.7)
+            raise ValueError(f"{key}: no {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"))

@@ -20,24 +20,32 @@ from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.streaming.readwriter import DataStreamReader
 
 from promoloop.errors import UserError
+from promoloop.sources.checkpoint import file_taken
 from promoloop.sources.mapping import Files
 
 _AT_ANY_AGE = "36500d"
+_TEXTS = "map<string,string>"
 
 
 def are_there(spark: SparkSession, files: Files, folder: str) -> bool:
     """Whether any file of the set is there. Raises UserError where there are none of events."""
+    found = has_files(spark, files, folder)
+    if not found and files.entity == "events":
+        raise UserError(f"no files of events: nothing matches {files.files!r} below {folder}")
+    return found
+
+
+def has_files(spark: SparkSession, files: Files, folder: str) -> bool:
+    """Whether any file of the set is there."""
     try:
         _listed(spark, files, folder)
     except AnalysisException:
-        if files.entity == "events":
-            raise UserError(f"no files of events: nothing matches {files.files!r} below {folder}") from None
         return False
     return True
 
 
 def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = True, max_files: int | None = None) -> DataFrame:
-    """Records as they arrive: source_file (relative to `folder`), file_modified_at, row_number, and `line` or the columns themselves.
+    """Records as they arrive: a line or the columns themselves, _source_file (relative to `folder`), _file_modified_at and _row_number.
 
     A stream takes each file once; `max_files` bounds a micro-batch.
     """
@@ -51,7 +59,7 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
     if files.format in ("json", "csv"):
         found = reader.text(glob)
     elif files.format == "parquet":
-        found = reader.schema(spark.read.parquet(glob).schema).parquet(glob)
+        found = reader.schema(_parquet_schema(spark, glob)).parquet(glob)
     else:
         is_log = is_stream and files.entity == "events"  # of events what is changed or erased did come before; of others it would be missed
         appended = reader.option("skipChangeCommits", "true") if is_log else reader
@@ -63,10 +71,18 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
     modified = F.current_timestamp() if is_delta else F.col("_metadata.file_modification_time")
     return found.select(
         *[F.col(f"`{name}`") for name in found.columns],
-        _relative(path, folder).alias("source_file"),
-        modified.alias("file_modified_at"),
-        _position(F.xxhash64(path, start), start).alias("row_number"),
+        _relative(path, folder).alias("_source_file"),
+        modified.alias("_file_modified_at"),
+        _position(F.xxhash64(path, start), start).alias("_row_number"),
     )
+
+
+def _parquet_schema(spark: SparkSession, glob: str) -> T.StructType:
+    """Of all files together, as a column may have come later; that of one of them where they differ in the type of a column."""
+    try:
+        return spark.read.option("mergeSchema", True).parquet(glob).schema
+    except Exception:  # of a task that failed PySpark makes no error of its own; any other error comes again
+        return spark.read.parquet(glob).schema
 
 
 def refuse_taken(spark: SparkSession, files: Files, folder: str, raw: DataFrame, gone: Collection[str] = ()) -> None:
@@ -86,6 +102,16 @@ def refuse_taken(spark: SparkSession, files: Files, folder: str, raw: DataFrame,
         )
 
 
+def refuse_moved(spark: SparkSession, files: Files, folder: str, checkpoint: str) -> None:
+    """Raise UserError where the stream of `checkpoint` took files elsewhere: it knows them by their whole address, not by their name."""
+    taken = file_taken(spark, checkpoint)
+    if taken is not None and _below(folder) not in taken:
+        raise UserError(
+            f"events of {files.files!r} would be taken anew: so far they came from elsewhere, such as {taken}, and are now looked for "
+            f"below {folder}: bring the folder back, or begin with empty tables and checkpoints"
+        )
+
+
 def _listed(spark: SparkSession, files: Files, folder: str) -> DataFrame:
     """The files of a set, to be listed and not to be read."""
     return spark.read.format("delta" if files.format == "delta" else "text").load(f"{folder}/{files.files}")
@@ -102,8 +128,13 @@ def _relative(file_path: Column, folder: str) -> Column:
     """Worked out anew for every record, so it is spared the patterns and decodings it can be spared."""
     escaped = F.contains(file_path, F.lit("%"))
     path = F.when(escaped, F.url_decode(F.replace(file_path, F.lit("+"), F.lit("%2B")))).otherwise(file_path)
-    below = re.sub(r"^\w+:/*", "/", folder) + "/"
+    below = _below(folder)
     return F.substr(path, F.locate(below, path) + len(below))
+
+
+def _below(folder: str) -> str:
+    """What addresses of files below `folder` have in them, however they begin."""
+    return re.sub(r"^\w+:/*", "/", folder) + "/"
 
 
 @arrow_udf(T.LongType())  # type: ignore[call-overload,untyped-decorator]
@@ -132,20 +163,21 @@ def add_fields(arrived: DataFrame, files: Files) -> DataFrame:
 
     Same grain as `arrived`, less the header lines. Needs a batch frame for csv (it looks at the headers).
     """
-    if files.format == "json":
-        return arrived.withColumnRenamed("value", "line").withColumn("fields", F.from_json("line", "map<string,string>"))
-    if files.format == "csv":
-        return _add_csv_fields(arrived.withColumnRenamed("value", "line"), files)
-    own = [name for name in arrived.columns if name not in ("source_file", "file_modified_at", "row_number")]
-    texts = [(F.lit(name), _as_text(arrived, name)) for name in own]
+    place = {f"_{name}": name for name in ("source_file", "file_modified_at", "row_number")}
+    placed = [F.col(hidden).alias(name) for hidden, name in place.items()]
+    if files.format in ("json", "csv"):
+        lines = arrived.select(F.col("value").alias("line"), *placed)
+        return _add_csv_fields(lines, files) if files.format == "csv" else lines.withColumn("fields", F.from_json("line", _TEXTS))
+    texts = [(F.lit(name), _as_text(arrived, name)) for name in arrived.columns if name not in place]
     fields = F.create_map(*[part for pair in texts for part in pair])
-    line = F.lit(None).cast("string").alias("line")
-    return arrived.select(line, "source_file", "file_modified_at", "row_number", fields.alias("fields"))
+    return arrived.select(F.lit(None).cast("string").alias("line"), *placed, fields.alias("fields"))
 
 
 def _as_text(rows: DataFrame, name: str) -> Column:
     kind = rows.schema[name].dataType.typeName()
     column = F.col(f"`{name}`")
+    if kind == "timestamp":  # a moment, which the zone of the mapping must not move; sessions are in UTC
+        return F.concat(column.cast("string"), F.lit("Z"))
     return F.to_json(column) if kind in ("array", "map", "struct") else column.cast("string")
 
 
@@ -158,7 +190,7 @@ def _add_csv_fields(lines: DataFrame, files: Files) -> DataFrame:
         whole = rf"(^\ufeff?|\Q{files.separator}\E)\s*\"?\s*\Q{name}\E{edge}"
         is_header = is_header & F.contains(F.col("line"), F.lit(name)) & F.rlike(F.col("line"), F.lit(whole))
     headed = [(row["line"], row["source_file"]) for row in lines.where(is_header).select("line", "source_file").distinct().collect()]
-    fields = F.lit(None).cast("map<string,string>")
+    fields = F.lit(None).cast(_TEXTS)
     for header in sorted({line for line, _ in headed}):
         with_header = [file for line, file in headed if line == header]
         fields = F.when(F.col("source_file").isin(with_header), _parse_line(header, files.separator)).otherwise(fields)

@@ -36,7 +36,7 @@ RAW_EVENTS = Table(
         required("source", "string", "Mapping the record came through"),
         required("received_at", "timestamp", "When the file arrived: its modification time, or what the mapping says, UTC"),
         *_BEHAVIOUR,
-        Column("_rescued", "string", "JSON of what did not parse or map (failed, new, unread); holds no identifier of a person"),
+        Column("_rescued", "string", "JSON of what did not parse or map (failed, new, unread), less personal fields, mails and phones"),
     ),
     key=("batch_id", "source_file", "row_number"),
     writing="append once",
