@@ -17,6 +17,7 @@ from promoloop.recommenders.model import Model
 from promoloop.recommenders.realtime import Follower
 from promoloop.recommenders.training import Shop
 from promoloop.settings import Settings
+from promoloop.tables import Table
 
 _NAME = "stream_recommendations"
 # takes that a standby rehearses, and users in them: the second is the first that merges; after six a real one costs what it costs later
@@ -34,18 +35,21 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         tables.held(spark, settings, tables.USERS) as users,
         tables.held(spark, settings, tables.ITEMS) as items,
     ):
+        keys = _version(spark, settings, tables.KEY_RING)
 
         def shop() -> Shop:
-            """As it is now; users and items, which seldom change, from memory."""
+            """As it is now; users and items, which seldom change, from memory. Raises UserError once its users go by other pseudonyms."""
+            if _version(spark, settings, tables.KEY_RING) != keys:
+                raise UserError("the key of the pseudonyms changed while this process followed the events: start it again")
             return Shop(tables.read(spark, settings, tables.EVENTS), users(), items())
 
-        keys = _keys(spark, settings)
         follower, version = _follower(shop(), settings)
         if not lease.is_held:
             _rehearse(spark, follower, shop(), settings)
             print(f"standing by at {checkpoint}", file=sys.stderr, flush=True)
             lease.wait()
-            if (registry.version_in_use(settings, model.NAME, model.TRAINED_BY), _keys(spark, settings)) != (version, keys):
+            in_use = registry.version_in_use(settings, model.NAME, model.TRAINED_BY)
+            if (in_use, _version(spark, settings, tables.KEY_RING)) != (version, keys):
                 raise UserError("the model or the key of the pseudonyms changed while this process stood by: start it again")
         written = _follow(spark, follower, shop, settings, settings.recommenders.stream_every_seconds or None)
         follower.past.sums.unpersist()
@@ -53,18 +57,28 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
 
 def _follow(spark: SparkSession, follower: Follower, shop: Callable[[], Shop], settings: Settings, every_seconds: int | None) -> int:
-    """Renew the lists of whom new events are about, take by take, to the end of the stream; return the rows written."""
-    as_of, written = follower.past.as_of, 0
+    """Renew the lists of whom new events are about, take by take, to the end of the stream; return the rows written.
+
+    Events come once, whatever day they are taken for. So where somebody else wrote lists since the last take for this day (as
+    `recommend_items` does, or a stream for another day), all who did something on the day or later are renewed, at once.
+    """
+    as_of, checkpoint, written = follower.past.as_of, tables.checkpoint(settings, _NAME), 0
+    seen = _version(spark, settings, tables.ITEM_RECOMMENDATIONS)
+    is_behind = not _is_by_stream(spark, settings)
 
     def renew(arrived: DataFrame, take: int) -> None:
-        nonlocal written
-        with follower.lists(arrived, shop()) as lists:
+        nonlocal is_behind, seen, written
+        now, is_behind = shop(), is_behind or seen != _version(spark, settings, tables.ITEM_RECOMMENDATIONS)
+        with follower.lists(now.events if is_behind else arrived, now, are_few=not is_behind) as lists:
             if lists is not None:
                 dated = lists.withColumn("as_of_on", F.lit(as_of))
                 written += tables.merge(dated, settings, tables.ITEM_RECOMMENDATIONS, gone="is_gone", day=as_of)
+        is_behind, seen = False, _version(spark, settings, tables.ITEM_RECOMMENDATIONS)
 
     arriving = tables.read_stream(spark, settings, tables.EVENTS)
-    sources.take(arriving, tables.checkpoint(settings, _NAME), renew, every_seconds, is_by_key=True).wait()
+    if is_behind and not sources.is_new(spark, checkpoint):  # from a new one the first take brings all there is
+        renew(tables.read(spark, settings, tables.EVENTS), -1)
+    sources.take(arriving, checkpoint, renew, every_seconds, is_by_key=True).wait()
     return written
 
 
@@ -88,9 +102,20 @@ def _rehearse(spark: SparkSession, follower: Follower, shop: Shop, settings: Set
             _follow(spark, follower, lambda: replace(nobodies, events=tables.read(spark, stage, tables.EVENTS)), stage, None)
 
 
-def _keys(spark: SparkSession, settings: Settings) -> int | None:
-    """The version of the ring of keys that pseudonyms are made by; None where they were never changed."""
-    return tables.version(spark, settings, tables.KEY_RING) if tables.exists(spark, settings, tables.KEY_RING) else None
+def _version(spark: SparkSession, settings: Settings, table: Table) -> int | None:
+    """The table's version; None where there is no table, as of the ring of keys before these are first changed."""
+    try:
+        return tables.version(spark, settings, table)
+    except UserError:
+        return None
+
+
+def _is_by_stream(spark: SparkSession, settings: Settings) -> bool:
+    """Whether the newest version of the lists was written by a stream for this day: it alone merges, and notes the day's run."""
+    if not tables.exists(spark, settings, tables.ITEM_RECOMMENDATIONS):
+        return False
+    newest = spark.sql(f"DESCRIBE HISTORY {tables.address(settings, tables.ITEM_RECOMMENDATIONS)} LIMIT 1").first()
+    return newest is not None and newest["operation"] == "MERGE" and settings.run.run_id in (newest["userMetadata"] or "")
 
 
 if __name__ == "__main__":

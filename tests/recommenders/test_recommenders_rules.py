@@ -1,5 +1,6 @@
 """Serving one block of users: the shop's rules, cold users and items, explanations. No Spark."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,20 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
-from promoloop.recommenders import cooccurrence, learning, promotions, ranker, reasons, recall, rules, serving
+from promoloop.errors import UserError
+from promoloop.recommenders import (
+    arrays,
+    catalogue,
+    cooccurrence,
+    learning,
+    pair_features,
+    promotions,
+    ranker,
+    reasons,
+    recall,
+    rules,
+    serving,
+)
 from promoloop.recommenders.catalogue import ALL, Catalogue, clustered, unit
 from promoloop.recommenders.folding import Factors
 from promoloop.settings import load
@@ -148,6 +162,22 @@ def test_price_ceiling_spares_users_the_far_too_dear(goods: Catalogue) -> None:
     assert "i21" in {row["item_id"] for row in loose}
 
 
+def test_unknown_prices_set_no_ceiling_and_are_below_every_one(goods: Catalogue) -> None:
+    goods.log_prices[[20, 23]], goods.log_prices[21] = np.nan, np.log(5.0 * 4.5)
+    (known,), (unknown,) = (lists(goods, settings(price_ceiling=4.0), bought(*items)) for items in ((20, 22), (20,)))
+    assert "i21" not in {row["item_id"] for row in known}, "22 is the dearest of the known prices"
+    assert "i23" in {row["item_id"] for row in known}
+    assert {"i21", "i23"} < {row["item_id"] for row in unknown}
+    assert len(known) == len(unknown) == 10
+
+
+def test_price_distance_is_that_of_known_prices(goods: Catalogue) -> None:
+    goods.log_prices[:4] = [np.nan, 1.0, 3.0, 7.0]
+    histories = arrays.flat(block([{"item": 0, "strength": 9.0}, {"item": 1}, {"item": 2, "strength": 15.0}], bought(0), []))
+    users, items = np.array([0, 0, 1, 2]), np.array([3, 0, 3, 3])
+    assert pair_features.of_pairs(histories, goods, users, items)["price_distance"].tolist() == [7.0 - 2.5, 0, 0, 0]
+
+
 def test_category_cap_and_diversity_widen_the_list(goods: Catalogue) -> None:
     def widest(mine: list[dict[str, object]]) -> int:
         return int(np.bincount([goods.categories[int(str(row["item_id"])[1:])] for row in mine]).max())
@@ -171,6 +201,10 @@ def test_exploration_draws_a_share_of_places_the_same_each_time(goods: Catalogue
     assert drawn == lists(goods, settings(exploration=0.3), *histories)
     counts = np.bincount([int(str(item)[1:]) for places in explored for item in places], minlength=ITEMS)
     assert (counts > 0).sum() > 30, "draws reach beyond the best"
+    for size in (1, 20):
+        plain, drawn = (lists(goods, settings(list_size=size, exploration=share), bought(20, 21)) for share in (0.0, 0.98))
+        assert [len(mine) for mine in (*plain, *drawn)] == [size, size]
+        assert drawn[0][0]["item_id"] == plain[0][0]["item_id"], "the best stays, however much is drawn"
 
 
 def test_greedy_lists_equal_plain_python(goods: Catalogue) -> None:
@@ -193,6 +227,46 @@ def test_greedy_lists_equal_plain_python(goods: Catalogue) -> None:
             }
             chosen.append(max(worth, key=lambda item: worth[item]))
         assert items[user].tolist() == chosen
+
+
+@pytest.mark.parametrize("diversity", [0.0, 0.4])
+def test_places_the_cap_leaves_empty_go_to_candidates_below_the_best(goods: Catalogue, diversity: float) -> None:
+    users, everything = np.divmod(np.arange(2 * ITEMS), ITEMS)
+    goods.categories[33] = -1
+    scores = np.concatenate([-np.arange(ITEMS), -(np.arange(ITEMS) % 10)]).astype(np.float32)  # the first user's best 30: three categories
+    scores[31] = -np.inf
+    (first, second), _ = rules.lists(users, everything, scores, np.arange(2), goods, settings(diversity=diversity, category_cap=2))
+    assert sorted(goods.categories[first[:6]].tolist()) == [0, 0, 1, 1, 2, 2]
+    assert first[6:].tolist() == [30, 32, 33, 40]
+    assert (second >= 0).all()
+    (few, _), _ = rules.lists(users, everything, scores, np.arange(2), goods, settings(diversity=diversity, category_cap=1))
+    assert few[3:].tolist() == [30, 33, 40, 50, -1, -1, -1], "six categories, and one item of none"
+
+
+def test_a_label_is_the_first_sentence_and_no_number_is_cut() -> None:
+    labels = {
+        "3.5 mm cable. Two metres.": "3.5 mm cable",
+        "No. 7 soap.": "No. 7 soap",
+        "Soap. Good": "Soap",
+        "Green tea\nfrom the hills": "Green tea",
+        "Version 2.0": "Version 2.0",
+        "a" * 80: "a" * 60,
+        "\nlater": "",
+        "": "",
+    }
+    assert {text: re.match(catalogue._LABEL, text)[1] for text in labels} == labels  # type: ignore[index]
+
+
+def test_popularity_is_by_columns_users_have() -> None:
+    with pytest.raises(UserError, match=r"recommenders\.popularity_by"):
+        load(["ci"], ['recommenders.popularity_by=["age_bnd"]'])
+
+
+def test_a_promotion_that_costs_the_shop_nothing_gives_something() -> None:
+    nothing = dict.fromkeys(("discount_rate", "discount_amount", "gift_unit_cost", "threshold"))
+    gifts = [promotions._lift({**nothing, "threshold": 20, "gift_unit_cost": cost}) for cost in (0, 1, 3)]
+    assert 0 < gifts[0] < gifts[1] < gifts[2] < 1
+    assert promotions._lift({**nothing, "discount_rate": 0.5}) == 1
 
 
 def offered_to(*segments: str) -> promotions.Scopes:

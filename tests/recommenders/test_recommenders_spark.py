@@ -188,6 +188,9 @@ def test_content_is_close_for_items_of_a_kind(spark: SparkSession) -> None:
         ("a", "Bread", "Mill", 2.0, "Rye loaf with seeds"),
         ("b", "Bread", "Mill", 2.1, None),
         ("c", "Soap", "Spring", 9.0, "Foam bath"),
+        ("d", "Tea", "Hill", None, None),
+        ("e", "Pen", "Quill", None, None),
+        ("f", None, None, None, None),
     ]
     items = spark.createDataFrame(goods, "item_id string, category string, brand string, price double, text string")
     vectors = {}
@@ -197,6 +200,8 @@ def test_content_is_close_for_items_of_a_kind(spark: SparkSession) -> None:
         vectors[row.item_id] /= np.linalg.norm(vectors[row.item_id])
     assert vectors["a"] @ vectors["b"] > 0.4
     assert abs(vectors["a"] @ vectors["c"]) < 0.2
+    assert abs(vectors["d"] @ vectors["e"]) < 0.01, "two unknown prices are not alike"
+    assert "f" not in vectors, "nothing is known of it"
 
 
 def plain_measures(items: list[str], relevant: set[str], k: int) -> dict[str, float]:
@@ -247,12 +252,12 @@ def test_novelty_diversity_and_coverage_equal_plain_python(
         bits = [-math.log2((touched[item] or 0.5) / len(relevant)) for item in items[:5]]
         assert novelty[user] == pytest.approx(sum(bits) / len(bits))
     rng = np.random.default_rng(5)
-    vectors = {f"i{item}": rng.normal(size=4) for item in range(20)}
+    vectors = {f"i{item}": rng.normal(size=4) if item else np.zeros(4) for item in range(19)}  # nothing is known of i19
     rows = [(item, [0, 1, 2, 3], vector.tolist()) for item, vector in vectors.items()]
     described = spark.createDataFrame(rows, "item_id string, places array<int>, weights array<double>")
     diversity = {row.user_id: row.diversity for row in evaluation.diversity_per_user(frame, described, 5).collect()}
     for user, items in lists.items():
-        units = [vectors[item] / np.linalg.norm(vectors[item]) for item in items[:5]]
+        units = [vector / (np.linalg.norm(vector) or 1) for vector in (vectors.get(item, np.zeros(4)) for item in items[:5])]
         cosines = [float(one @ other) for one, other in combinations(units, 2)]
         assert diversity[user] == pytest.approx(1 - sum(cosines) / len(cosines))
     covered = {item for items in lists.values() for item in items[:5]}

@@ -4,6 +4,7 @@ Where looking at all of it for every user costs too much, see `clusters`.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,8 @@ from promoloop.recommenders.model import Model
 
 ALL = ""
 """Cell of popularity that holds every user."""
+_LABEL = r"^([^\r\n]{0,4}(?:[^.\r\n]|\.(?!\s|$)){0,56})"
+"""First sentence of a text, 60 characters at most: to a full stop that white space or the end follows, not before four characters."""
 _PRIOR_BUYERS = 10.0
 _SEED = 1  # of the clusters: the same catalogue is always split alike
 
@@ -30,9 +33,9 @@ _SEED = 1  # of the clusters: the same catalogue is always split alike
 class Catalogue:
     """Items by index, in the order of their ids.
 
-    labels: what a user calls it; categories, brands: codes, -1 unknown; popularity: cells × items, 0 to 1; together: items × items, the
-    weights of neighbours; repeat_share: share of an item's buyers who bought it again; repeat_days: usual days between two purchases;
-    factor_clusters, content_clusters: where there are some, only the best of them are looked into (`clusters`).
+    labels: what a user calls it; categories, brands: codes, -1 unknown; log_prices: NaN unknown; popularity: cells × items, 0 to 1;
+    together: items × items, the weights of neighbours; repeat_share: share of an item's buyers who bought it again; repeat_days: usual
+    days between two purchases; factor_clusters, content_clusters: where there are some, only the best of them are looked into (`clusters`).
     """
 
     item_ids: pa.Array
@@ -66,12 +69,12 @@ def indexes_of(goods: Catalogue, spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(pa.table({"item_id": goods.item_ids, "item_index": numbers}))
 
 
-def cell(popularity_by: list[str]) -> Column:
+def cell(popularity_by: Sequence[str]) -> Column:
     """The cell of popularity a user belongs to: values of the columns `popularity_by`, joined."""
     return F.concat_ws("|", *[F.coalesce(F.col(name).cast("string"), F.lit("unknown")) for name in popularity_by])
 
 
-def popularity(interactions: DataFrame, users: DataFrame, popularity_by: list[str]) -> DataFrame:
+def popularity(interactions: DataFrame, users: DataFrame, popularity_by: Sequence[str]) -> DataFrame:
     """One row per cell and item: `strength` of all users of the cell together; cell ALL holds everybody."""
     of_users = users.select("user_id", F.array(F.lit(ALL), cell(popularity_by)).alias("_cells"))
     return (
@@ -100,12 +103,13 @@ def repeats(interactions: DataFrame) -> DataFrame:
 
 def collect(items: DataFrame, content: DataFrame, popularity: DataFrame, repeats: DataFrame, model: Model, content_width: int) -> Catalogue:
     """The catalogue of `items`, in the order of `indexes`. Item-sized, so it may come to the driver."""
+    price = F.col("price").cast("double")
     known = items.orderBy("item_id").select(
         "item_id",
-        F.coalesce(F.nullif(F.regexp_extract("text", r"^([^.\n]{1,60})", 1), F.lit("")), "category", "item_id").alias("label"),
+        F.coalesce(F.nullif(F.regexp_extract("text", _LABEL, 1), F.lit("")), "category", "item_id").alias("label"),
         F.coalesce("category", F.lit("")).alias("category"),
         F.coalesce("brand", F.lit("")).alias("brand"),
-        F.log(F.greatest(F.coalesce(F.col("price").cast("double"), F.lit(1.0)), F.lit(0.01))).alias("log_price"),
+        F.when(price.isNotNull(), F.log(F.greatest(price, F.lit(0.01)))).alias("log_price"),  # greatest passes over nulls
         F.coalesce(F.col("stock") > 0, F.lit(True)).alias("is_available"),
     )
     table = known.toArrow().combine_chunks()

@@ -12,7 +12,7 @@ _FIELD_WEIGHTS = {"category": 2.0, "brand": 2.0, "price": 1.0, "text": 1.0}
 
 def per_item(items: DataFrame, width: int) -> DataFrame:
     """One row per item with `places` (array<int>) and `weights` (array<double>): the non-zero parts of its content vector, not yet
-    scaled to unit length.
+    scaled to unit length. Items of which nothing is known have no row.
     """
     fields = [_tokens(name, weight) for name, weight in _FIELD_WEIGHTS.items()]
     tokens = items.select("item_id", F.explode(F.concat(*fields)).alias("_token")).select("item_id", "_token.*")
@@ -36,11 +36,12 @@ def per_item(items: DataFrame, width: int) -> DataFrame:
 
 
 def _tokens(field: str, weight: float) -> Column:
-    """Array of (token, weight) of a field; tokens of different fields never collide."""
+    """Array of (token, weight) of a field, empty where nothing is known; tokens of different fields never collide."""
+    band = F.round(F.log2(F.greatest(F.col("price").cast("double"), F.lit(0.01)))).cast("int").cast("string")
     words = {
         "category": F.array(F.lower("category")),
         "brand": F.array(F.lower("brand")),
-        "price": F.array(F.round(F.log2(F.greatest(F.col("price").cast("double"), F.lit(0.01)))).cast("int").cast("string")),
+        "price": F.array(F.when(F.col("price").isNotNull(), band)),  # greatest passes over nulls
         "text": F.filter(F.split(F.lower(F.coalesce("text", F.lit(""))), r"[^\p{L}\p{N}]+"), lambda word: F.length(word) >= 3),
     }[field]
     known = F.filter(words, lambda word: word.isNotNull())

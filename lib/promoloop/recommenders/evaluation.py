@@ -59,21 +59,24 @@ def novelty_per_user(lists: DataFrame, interactions: DataFrame, k: int) -> DataF
 def diversity_per_user(lists: DataFrame, content: DataFrame, k: int) -> DataFrame:
     """One row per user with at least two items: `diversity`. `content` as of `content.per_item`.
 
-    The sum of all pairs' cosines follows from the length of the sum of unit vectors: |Σ v|² = n + 2 Σ_{i<j} v_i · v_j.
+    The sum of all pairs' cosines follows from the length of the sum of unit vectors: |Σ v|² = Σ |v|² + 2 Σ_{i<j} v_i · v_j. An item
+    without a vector, or with one of zeros, is like no other.
     """
     square = F.aggregate("weights", F.lit(0.0), lambda total, weight: total + weight * weight)
-    units = content.select("item_id", F.explode(F.arrays_zip("places", "weights")).alias("_part"), F.sqrt(square).alias("_length"))
+    parts = content.select("item_id", F.explode(F.arrays_zip("places", "weights")).alias("_part"), F.sqrt(square).alias("_length"))
+    units = parts.where(F.col("_length") > 0).withColumn("_share", F.col("_part.weights") / F.col("_length"))
     top = lists.where(F.col("rank") <= k).select("user_id", "item_id")
     sums = (
         top.join(units, "item_id")
         .groupBy("user_id", "_part.places")
-        .agg(F.sum(F.col("_part.weights") / F.col("_length")).alias("_sum"))
+        .agg(F.sum("_share").alias("_sum"), F.sum(F.col("_share") * F.col("_share")).alias("_own"))
         .groupBy("user_id")
-        .agg(F.sum(F.col("_sum") * F.col("_sum")).alias("_square"))
+        .agg(F.sum(F.col("_sum") * F.col("_sum") - F.col("_own")).alias("_cosines"))
     )
     n = F.col("_n")
     counts = top.groupBy("user_id").agg(F.count("*").alias("_n")).where(n > 1)
-    return sums.join(counts, "user_id").select("user_id", (1 - (F.col("_square") - n) / (n * (n - 1))).alias("diversity"))
+    cosines = F.coalesce("_cosines", F.lit(0.0))
+    return counts.join(sums, "user_id", "left").select("user_id", (1 - cosines / (n * (n - 1))).alias("diversity"))
 
 
 def coverage(lists: DataFrame, count_items: int, k: int) -> DataFrame:

@@ -53,8 +53,11 @@ def _share(histories: Histories, codes: Integers, users: Integers, items: Intege
 
 
 def _price_distance(histories: Histories, catalogue: Catalogue, users: Integers, items: Integers) -> Floats:
-    """|log price - the user's mean log price|; 0 for a user without history."""
-    totals = np.bincount(histories.users, histories.strengths * catalogue.log_prices[histories.items], len(histories))
-    weights = np.bincount(histories.users, histories.strengths, len(histories))
+    """|log price - the user's mean log price|, of known prices; 0 where either is unknown."""
+    prices = catalogue.log_prices[histories.items]
+    is_known = ~np.isnan(prices)
+    of_users, strengths = histories.users[is_known], histories.strengths[is_known]
+    totals = np.bincount(of_users, strengths * prices[is_known], len(histories))
+    weights = np.bincount(of_users, strengths, len(histories))
     means = totals / np.maximum(weights, 1e-9)
-    return np.where(weights[users] > 0, np.abs(catalogue.log_prices[items] - means[users]), 0).astype(np.float32)
+    return np.where(weights[users] > 0, np.nan_to_num(np.abs(catalogue.log_prices[items] - means[users])), 0).astype(np.float32)

@@ -4,7 +4,7 @@
 
 score: of the serving ranker, log-odds that u takes i next, over u's candidates in stock; so interest is the share of what u would take
 next that lies in the promotion's scope. lift, at most 1, is how much the promotion gives per money of in-scope spend (a rate of 30 % or
-more counts fully), which breaks the tie between two promotions of one scope.
+more counts fully, a gift that costs the shop nothing a twentieth), which breaks the tie between two promotions of one scope.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,6 +26,7 @@ from promoloop.settings.learning import RecommendersSettings
 
 SCHEMA = "user_id string, rank int, promotion_id string, interest double"
 _FULL_RATE = 0.3
+_LEAST_LIFT = 0.05
 _SCOPE = ("scope_category", "scope_brand", "scope_item_ids")
 
 
@@ -136,7 +137,7 @@ def _block(
 
 
 def _lift(promotion: Any) -> float:
-    """Share of in-scope spend the user gets back (a gift counts by its cost), 30 % or more: 1."""
+    """Share of in-scope spend the user gets back (a gift counts by its cost), 30 % or more: 1; never nothing, or nobody would get it."""
     amount = promotion["discount_amount"] or promotion["gift_unit_cost"] or 0
     rate = promotion["discount_rate"] or float(amount) / max(float(promotion["threshold"] or 0), float(amount), 1e-9)
-    return min(float(rate) / _FULL_RATE, 1.0)
+    return min(max(float(rate) / _FULL_RATE, _LEAST_LIFT), 1.0)

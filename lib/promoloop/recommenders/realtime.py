@@ -3,7 +3,8 @@
 A touched user's factors come in closed form from the whole history, old and new (`folding`), so a take that is repeated after a kill
 gives the same lists, and a missed one is made good by the next. Items keep the factors of the last training. What users did before
 the day of the lists is summed up once (`Past`): a take reads the events since alone, however long the history. An event of an earlier
-day that arrives after that counts from the next start of a process that follows on.
+day that arrives after that counts from the next start of a process that follows on. Lists that others wrote know nothing of the day
+itself: they are made good by all of its events, taken or not.
 """
 
 from collections.abc import Iterator
@@ -50,16 +51,18 @@ def refresh(
     judge: Ranker,
     settings: RecommendersSettings,
     seed: int,
+    are_few: bool = True,
 ) -> DataFrame:
     """Lists (`serving.SCHEMA_OF_EVERY_RANK`) of the `touched` users (rows of users) from their `past` and their `events` since,
     with the stock `items` has now. A shorter list must not keep the end of the longer one it replaces: so every rank has a row.
 
     Strengths are those of the day after the user's own last event, so a list is the same whatever take an event came with, and late ones
-    hide none. Items that came after `goods` was made wait for the next `goods`.
+    hide none. Items that came after `goods` was made wait for the next `goods`. `are_few`: so that every task may hold them all.
     """
-    few = F.broadcast(touched.select("user_id"))
-    before = past.sums.join(few, "user_id", "left_semi")
-    recent = events.where(F.col("occurred_on") >= F.lit(past.as_of)).join(few, "user_id", "left_semi")
+    names = touched.select("user_id")
+    known = F.broadcast(names) if are_few else names
+    before = past.sums.join(known, "user_id", "left_semi")
+    recent = events.where(F.col("occurred_on") >= F.lit(past.as_of)).join(known, "user_id", "left_semi")
     since = interactions.sums_of_all(recent, past.as_of, settings)
     strengths = interactions.added(before, since).transform(interactions.followed, settings).transform(interactions.settled)
     histories = interactions.histories(strengths, catalogue.indexes_of(goods, items.sparkSession), settings)
@@ -78,14 +81,18 @@ class Follower:
     seed: int
 
     @contextmanager
-    def lists(self, arrived: DataFrame, shop: Shop) -> Iterator[DataFrame | None]:
-        """Yield the lists (`refresh`) of the users `arrived` tells something new of, from the `shop` as it is now; None: of nobody."""
+    def lists(self, arrived: DataFrame, shop: Shop, are_few: bool = True) -> Iterator[DataFrame | None]:
+        """Yield the lists (`refresh`) of the users `arrived` tells something new of, from the `shop` as it is now; None: of nobody.
+
+        Where `arrived` is all that happened since the day of the lists, these are not `are_few`: the driver never holds them.
+        """
         if not is_news(arrived, self.past.as_of):
             yield None
             return
-        whom = shop.users.join(F.broadcast(touched(arrived, self.past.as_of)), "user_id", "left_semi").cache()
+        names = touched(arrived, self.past.as_of)
+        whom = shop.users.join(F.broadcast(names) if are_few else names, "user_id", "left_semi").cache()
         try:
-            yield refresh(whom, self.past, shop.events, shop.items, self.goods, self.judge, self.settings, self.seed)
+            yield refresh(whom, self.past, shop.events, shop.items, self.goods, self.judge, self.settings, self.seed, are_few)
         finally:
             whom.unpersist()
 

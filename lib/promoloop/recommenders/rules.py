@@ -1,10 +1,11 @@
 """The shop's rules over ranked candidates: what may be on a list at all, and how a list is put together.
 
 may be listed   in stock, and not bought before unless people buy it again (`candidates` sees to both); not far dearer than the dearest
-                thing of the user's history
+                thing of the user's history, as far as prices are known
 list            greedy: the next place goes to the candidate with the best  score - diversity · (highest cosine with those placed),
                 scores scaled to 0 .. 1 among the user's best (maximal marginal relevance, Carbonell and Goldstein 1998), at most
-                `category_cap` of a category; the last `exploration` share of places is drawn at random from the user's other candidates
+                `category_cap` of a category (places left empty so go to the candidates below the best, by score alone); the last
+                `exploration` share of places is drawn at random from the user's other candidates
 """
 
 import numpy as np
@@ -22,9 +23,9 @@ _POOL = 3  # candidates considered per place
 def may_be_listed(pairs: Pairs, histories: Histories, catalogue: Catalogue, settings: RecommendersSettings) -> NDArray[np.bool_]:
     """Which pairs the rules allow."""
     dearest = np.full(len(histories), -np.inf, dtype=np.float32)
-    np.maximum.at(dearest, histories.users, catalogue.log_prices[histories.items])
+    np.fmax.at(dearest, histories.users, catalogue.log_prices[histories.items])
     ceiling = np.where(np.isfinite(dearest), dearest + np.log(settings.price_ceiling), np.inf)
-    allowed: NDArray[np.bool_] = catalogue.log_prices[pairs.items] <= ceiling[pairs.users]
+    allowed: NDArray[np.bool_] = ~(catalogue.log_prices[pairs.items] > ceiling[pairs.users])  # NaN, an unknown price, is not above
     return allowed
 
 
@@ -36,12 +37,11 @@ def lists(
     `users`, `items`, `scores`: a user's row, an item and its score, -inf where it may not be listed; `hashes`: one per row of user,
     which the draws depend on.
     """
-    explored = round(settings.list_size * settings.exploration)
+    explored = min(round(settings.list_size * settings.exploration), settings.list_size - 1)  # the best stays
     ranked = _diverse(users, items, scores, len(hashes), settings.list_size - explored, catalogue, settings)
     if not explored:
         return ranked, np.zeros(ranked.shape, dtype=bool)
-    rows, places = np.nonzero(ranked >= 0)
-    is_placed = Lookup(rows * len(catalogue) + ranked[rows, places]).find(users * len(catalogue) + items) >= 0
+    is_placed = _is_among(ranked, users, items, len(catalogue))
     draws = np.where(is_placed | (scores == -np.inf), -np.inf, uniforms(hashes[users], items)).astype(np.float32)
     drawn, _ = topk.select_among(users, items, draws, len(hashes), explored)
     return _closed_up(np.hstack([ranked, drawn]), np.hstack([np.zeros(ranked.shape, dtype=bool), drawn >= 0]))
@@ -72,7 +72,31 @@ def _diverse(
         gains[everyone[is_found], best[is_found]] = -np.inf
         if settings.diversity:
             closest = np.maximum(closest, np.einsum("upd,ud->up", vectors, vectors[everyone, best]))
-    return chosen
+    return _filled(chosen, users, items, scores, catalogue, settings.category_cap)
+
+
+def _filled(chosen: Integers, users: Integers, items: Integers, scores: Floats, catalogue: Catalogue, cap: int) -> Integers:
+    """`chosen`, its empty places given to the best of the other candidates, as far as the cap leaves their category room."""
+    is_short = (chosen[:, -1] < 0)[users]
+    if not is_short.any():
+        return chosen
+    users, items, scores = users[is_short], items[is_short], scores[is_short]
+    is_placed, categories = _is_among(chosen, users, items, len(catalogue)), catalogue.categories[items]
+    groups = users * (int(categories.max()) + 2) + categories
+    order = np.lexsort((items, -scores, ~is_placed, groups))
+    earlier = np.empty(len(order), dtype=np.int64)  # things of the candidate's category that are placed or score higher
+    earlier[order] = np.arange(len(order)) - np.searchsorted(groups[order], groups[order])
+    fits = ~is_placed & ((categories < 0) | (earlier < cap))
+    more, _ = topk.select_among(users[fits], items[fits], scores[fits], *chosen.shape)
+    both = np.hstack([chosen, more])
+    return _closed_up(both, both < 0)[0][:, : chosen.shape[1]]
+
+
+def _is_among(chosen: Integers, users: Integers, items: Integers, width: int) -> NDArray[np.bool_]:
+    """Which pairs of a user's row and an item are `chosen` (users × places, -1: none)."""
+    rows, places = np.nonzero(chosen >= 0)
+    found: NDArray[np.bool_] = Lookup(rows * width + chosen[rows, places]).find(users * width + items) >= 0
+    return found
 
 
 def _closed_up(items: Integers, is_drawn: NDArray[np.bool_]) -> tuple[Integers, NDArray[np.bool_]]:

@@ -1,6 +1,6 @@
 """Lists for users: one pass over their histories, block by block, with the catalogue in every task (`mapInArrow`)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ SCHEMA = "user_id string, rank int, item_id string, score double, parts map<stri
 SCHEMA_OF_EVERY_RANK = f"{SCHEMA}, is_gone boolean"
 
 
-def with_histories(users: DataFrame, histories: DataFrame, popularity_by: list[str]) -> DataFrame:
+def with_histories(users: DataFrame, histories: DataFrame, popularity_by: Sequence[str]) -> DataFrame:
     """user_id, cell and history of every user; null history where there is none."""
     return users.select("user_id", cell(popularity_by).alias("cell")).join(histories, "user_id", "left")
 
