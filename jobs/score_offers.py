@@ -1,11 +1,11 @@
-"""users, items, promotions, events, past_offers, offers, user_profiles, promotion_recommendations -> offer_scores."""
+"""users, items, promotions, events, past_offers, offers, user_profiles, promotion_recommendations -> offer_scores, response model (MLflow)."""
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from promoloop import launch, tables
+from promoloop import launch, registry, tables
 from promoloop.launch import Outcome
-from promoloop.offers import log, scores
+from promoloop.offers import log, response, scores
 from promoloop.offers.log import Shop
 from promoloop.settings import Settings
 
@@ -23,6 +23,13 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     offers = offers.where(F.col("issued_at") < before)  # a rerun must not learn from its own plan; what was issued may begin later
     shop = Shop(users, items, promotions, log.known(events, items, offers, settings.offers.assumed_margin, before))
     learned = scores.train(offers, shop, as_of, settings.offers)
+    measures = {name: value for name, value in learned.figures.items() if not isinstance(value, str)}
+    about: registry.Params = {
+        "kind": "Bayesian regression",
+        "effects_rest_on": learned.evidence,
+        "history_days": settings.offers.history_days,
+    }
+    registry.log_document(settings, response.NAME, learned.document, measures, about, {"effects_rest_on": learned.evidence})
     few = tables.read_or_empty(spark, settings, tables.PROMOTION_RECOMMENDATIONS).where(F.col("as_of_on") == F.lit(as_of))
     scored = scores.per_pair(learned, offers, shop, segments, as_of, settings.offers, few)
     written = tables.replace_day(scored, settings, tables.OFFER_SCORES, as_of)

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 import builders
 import randomised_shop
 from places import copied
-from promoloop import tables
+from promoloop import registry, tables
 from promoloop.errors import UserError
 from promoloop.frames import settle
 from promoloop.settings import Settings
@@ -30,6 +30,9 @@ def test_the_loop_from_scores_to_measured_effects(spark: SparkSession, scored: S
     again = score_offers.run(spark, settings)
     assert again.figures["effects_rest_on"] == "randomised"
     assert again.rows_out == 480
+    (card,) = registry.cards(settings)
+    assert (card["name"], card["version"], card["effects_rest_on"]) == ("offer_response", "1", "randomised")
+    assert card["figures"]["randomised_decisions"] == 240
     assert tables.content_hash(tables.read(spark, settings, tables.OFFER_SCORES)) == first
 
     _plan(spark, scores, settings)

@@ -15,6 +15,7 @@ tolerance, so that a rerun would not give equal scores. Newton's fixed point rou
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,6 +50,11 @@ class Posterior:
     def __getitem__(self, name: str) -> float:
         """The mean of a coefficient."""
         return float(self.mean[self.names.index(name)])
+
+    def document(self) -> dict[str, Any]:
+        """For a reader: coefficients and their standard deviations by name, and the rows they were learned from."""
+        columns = {"mean": self.mean, "deviation": np.sqrt(np.diag(self.covariance))}
+        return {what: dict(zip(self.names, values.tolist(), strict=True)) for what, values in columns.items()} | {"rows": self.rows}
 
     def predict(self, design: Mapping[str, Column]) -> Column:
         """X b of a row."""

@@ -8,6 +8,7 @@ satisfaction     = p(redeem) * scope_share, in [0, 1]: wanted, and about what th
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,6 +17,8 @@ from promoloop.frames import settle
 from promoloop.offers import bayes, context, decisions, describing, effect, eligibility, forms, outcomes, redemption
 from promoloop.offers.log import Shop
 from promoloop.settings.learning import OffersSettings
+
+NAME = "offer_response"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,16 @@ class Response:
         if self.margin.rows:
             return "randomised"
         return "observational" if self.redeems.rows else "prior"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What was learned, part by part: coefficients by name, their standard deviations, and the rows they were learned from."""
+        parts = {
+            "redemption": self.redeems.fits.all,
+            **{"order": self.orders.whole, "order_in_scope": self.orders.in_scope},
+            **{"margin": self.margin, "revenue": self.revenue},
+        }
+        return {name: part.document() for name, part in parts.items()} | {"means": dict(self.redeems.means)}
 
     @property
     def figures(self) -> dict[str, float | int | str]:
