@@ -1,4 +1,4 @@
-"""users, items, promotions, events, past_offers, offers, user_profiles, promotion_recommendations -> offer_scores, response model (MLflow)."""
+"""users, items, promotions, events, past_offers, offers, user_profiles, promotion_recommendations -> offer_scores, response model."""
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
