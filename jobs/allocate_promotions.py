@@ -9,8 +9,12 @@ from promoloop.settings import Settings
 
 
 def run(spark: SparkSession, settings: Settings) -> Outcome:
-    """Give each user at most so many promotions, within every limit, and prove how good the plan is."""
+    """Give each user at most so many promotions, within every limit, and prove how good the plan is; what was issued stays as it is."""
     run_id, as_of = settings.run.run_id, settings.run.as_of
+    own = tables.read_or_empty(spark, settings, tables.OFFERS).where((F.col("run_id") == run_id) & F.col("is_sent"))
+    if not own.isEmpty():  # another plan would stand beside offers that were made by this one
+        tables.nothing_written(settings)
+        return Outcome(rows_out=0, figures={"was_issued_before": True})
     scores = tables.read(spark, settings, tables.OFFER_SCORES).where(F.col("as_of_on") == F.lit(as_of))
     promotions = tables.read(spark, settings, tables.PROMOTIONS)
     ledgers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)

@@ -16,20 +16,24 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     run_id, own = settings.run.run_id, F.col("run_id") == settings.run.run_id
     promotions = tables.read(spark, settings, tables.PROMOTIONS)
     key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
-    is_issued = not tables.read_or_empty(spark, settings, tables.OFFERS).where(own).isEmpty()
+    is_issued = not tables.read_or_empty(spark, settings, tables.OFFERS).where(own & F.col("is_sent")).isEmpty()
     # what was sent cannot be taken back, and what a changed plan adds to it would be over its limits: a run is issued once, in one commit
-    written = 0 if is_issued else tables.merge(_offers(spark, settings, promotions, key), settings, tables.OFFERS, is_insert_only=True)
+    written = 0 if is_issued else tables.replace_run(_offers(spark, settings, promotions, key), settings, tables.OFFERS, run_id)
     ledger = tables.read(spark, settings, tables.OFFERS).where(own)
     folder = channels.write(ledger, promotions, settings.paths.out, run_id)
     by_arm = {f"offers_{row['arm']}": row["count"] for row in ledger.groupBy("arm").count().orderBy("arm").collect()}
+    if is_issued:
+        tables.nothing_written(settings)
     return Outcome(rows_out=written, figures={**by_arm, "channel_files": folder, "was_issued_before": is_issued})
 
 
 def _offers(spark: SparkSession, settings: Settings, promotions: DataFrame, key: privacy.Key) -> DataFrame:
-    """What the plan of run.as_of decides. Raises UserError where one of its promotions is not open any more."""
+    """What the plan of run.as_of decides. Raises UserError where there is none, or a promotion is not open any more."""
     as_of, run_id, own = settings.run.as_of, settings.run.run_id, F.col("run_id") == settings.run.run_id
     allocations = tables.read(spark, settings, tables.ALLOCATIONS).where(own)
     resources = tables.read(spark, settings, tables.ALLOCATION_RESOURCES).where(own)
+    if resources.isEmpty():  # explorers alone would be issued, within no limit
+        raise UserError(f"there is no plan {run_id}: run allocate_promotions first")
     scores = tables.read(spark, settings, tables.OFFER_SCORES).where(F.col("as_of_on") == F.lit(as_of))
     ledgers = tables.read_all(spark, settings, tables.PAST_OFFERS, tables.OFFERS)
     lately = allocation.recent(ledgers, promotions, as_of, settings.allocation)

@@ -23,17 +23,25 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     offers = offers.where(F.col("issued_at") < before)  # a rerun must not learn from its own plan; what was issued may begin later
     shop = Shop(users, items, promotions, log.known(events, items, offers, settings.offers.assumed_margin, before))
     learned = scores.train(offers, shop, as_of, settings.offers)
-    measures = {name: value for name, value in learned.figures.items() if not isinstance(value, str)}
+    few = tables.read_or_empty(spark, settings, tables.PROMOTION_RECOMMENDATIONS).where(F.col("as_of_on") == F.lit(as_of))
+    scored = scores.per_pair(learned, offers, shop, segments, as_of, settings.offers, few)
+    written = tables.replace_day(scored, settings, tables.OFFER_SCORES, as_of)
+    _keep(learned, settings)
+    return Outcome(rows_in=learned.redeems.rows, rows_out=written, figures=learned.figures)
+
+
+def _keep(learned: response.Response, settings: Settings) -> None:
+    """Into the registry, without counts and means of so few that they would tell of one."""
+    fewest = settings.privacy.k_anonymity
+    numbers = {name: value for name, value in learned.figures.items() if not isinstance(value, str)}
+    figures = {name: value for name, value in numbers.items() if isinstance(value, float) or value == 0 or value >= fewest}
     about: registry.Params = {
         "kind": "Bayesian regression",
         "effects_rest_on": learned.evidence,
         "history_days": settings.offers.history_days,
     }
-    registry.log_document(settings, response.NAME, learned.document, measures, about, {"effects_rest_on": learned.evidence})
-    few = tables.read_or_empty(spark, settings, tables.PROMOTION_RECOMMENDATIONS).where(F.col("as_of_on") == F.lit(as_of))
-    scored = scores.per_pair(learned, offers, shop, segments, as_of, settings.offers, few)
-    written = tables.replace_day(scored, settings, tables.OFFER_SCORES, as_of)
-    return Outcome(rows_in=learned.redeems.rows, rows_out=written, figures=learned.figures)
+    document = {part: content for part, content in learned.document.items() if part != "means" or learned.redeems.rows >= fewest}
+    registry.log_document(settings, response.NAME, document, figures, about, {"effects_rest_on": learned.evidence})
 
 
 if __name__ == "__main__":

@@ -68,12 +68,14 @@ def _follow(spark: SparkSession, follower: Follower, shop: Callable[[], Shop], s
 
     def renew(arrived: DataFrame, take: int) -> None:
         nonlocal is_behind, seen, written
-        now, is_behind = shop(), is_behind or seen != _version(spark, settings, tables.ITEM_RECOMMENDATIONS)
+        now, before = shop(), _version(spark, settings, tables.ITEM_RECOMMENDATIONS)
+        is_behind = is_behind or seen != before
         with follower.lists(now.events if is_behind else arrived, now, are_few=not is_behind) as lists:
             if lists is not None:
                 dated = lists.withColumn("as_of_on", F.lit(as_of))
                 written += tables.merge(dated, settings, tables.ITEM_RECOMMENDATIONS, gone="is_gone", day=as_of)
-        is_behind, seen = False, _version(spark, settings, tables.ITEM_RECOMMENDATIONS)
+        seen = _version(spark, settings, tables.ITEM_RECOMMENDATIONS)
+        is_behind = (seen or 0) > (before or 0) + 1  # more than the commit of this take: others wrote meanwhile
 
     arriving = tables.read_stream(spark, settings, tables.EVENTS)
     if is_behind and not sources.is_new(spark, checkpoint):  # from a new one the first take brings all there is

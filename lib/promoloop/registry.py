@@ -186,7 +186,9 @@ def _log(settings: Settings, name: str, save: Any, figures: Figures, params: Par
         tags = {"fingerprint": fingerprint, "as_of": about["as_of"]}
         version = client.create_model_version(registered, source, run.info.run_id, tags=tags).version
         client.set_terminated(run.info.run_id)
-    client.set_registered_model_alias(registered, CHAMPION, str(version))
+    champion, day = _in_use(client, registered), settings.run.as_of.isoformat()
+    if champion is None or _learned_before(champion) <= day:  # a day of the past, done again, takes nothing from those after it
+        client.set_registered_model_alias(registered, CHAMPION, str(version))
     return str(version)
 
 
@@ -222,16 +224,34 @@ def _experiment(client: Any, settings: Settings, name: str) -> str:
 
 
 def _champion(settings: Settings, name: str, trained_by: str) -> Any:
+    """The champion; where it learned from later days than run.as_of may know, the newest version that did not."""
+    client, registered, day = _client(settings), _registered(settings, name), settings.run.as_of.isoformat()
+    champion = _in_use(client, registered)
+    if champion is None:
+        raise UserError(f"model {name} is missing under {settings.paths.models}: run {trained_by} first")
+    if _learned_before(champion) <= day:
+        return champion
+    known = [version for version in client.search_model_versions(f"name = '{registered}'") if _learned_before(version) <= day]
+    if not known:
+        raise UserError(
+            f"model {name} learned from days before {_learned_before(champion)}, run.as_of is {day}: run {trained_by} for {day} first"
+        )
+    return max(known, key=lambda version: (_learned_before(version), int(version.version)))
+
+
+def _in_use(client: Any, registered: str) -> Any:
+    """The version with the alias of the champion; None where there is none."""
     try:
-        version = _client(settings).get_model_version_by_alias(_registered(settings, name), CHAMPION)
+        return client.get_model_version_by_alias(registered, CHAMPION)
     except _mlflow().exceptions.MlflowException as error:
         if error.error_code not in _ABSENT:
             raise _refused(error) from error
-        raise UserError(f"model {name} is missing under {settings.paths.models}: run {trained_by} first") from None
-    learned, day = version.tags.get("as_of", ""), settings.run.as_of.isoformat()  # versions of before have no such tag
-    if learned > day:
-        raise UserError(f"model {name} learned from days before {learned}, run.as_of is {day}: run {trained_by} for {day} first")
-    return version
+        return None
+
+
+def _learned_before(version: Any) -> str:
+    """The as_of a version was trained for; versions of before it was noted are of any day."""
+    return str(version.tags.get("as_of", ""))
 
 
 def _refused(error: Exception) -> UserError:

@@ -66,8 +66,10 @@ def test_report_figures_and_audit_agree_with_the_tables(
     spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fill(spark, settings)
-    learned = Outcome(figures={"effects_rest_on": "observational"})
-    journal.put(settings.paths.out_folder, loop.Step("score_offers", 1, DAY), learned, 1.0)
+    card = {"name": "offer_response", "version": "1", "as_of": "2026-03-02", "figures": {}, "effects_rest_on": "observational"}
+    monkeypatch.setattr("promoloop.registry.cards", lambda _: [card])
+    issued = Outcome(figures={"was_issued_before": True})
+    journal.put(settings.paths.out_folder, loop.Step("issue_offers", 1, DAY), issued, 1.0)
     monkeypatch.setattr(app, "load_for", lambda *_: settings)
     monkeypatch.setattr("sys.argv", ["promoloop", "report"])
     with pytest.raises(SystemExit) as ended:
@@ -92,12 +94,13 @@ def test_report_figures_and_audit_agree_with_the_tables(
     assert "Plan: worth €36.00 in its objective, no plan can be worth more than €36.90 (gap 2.4000 %); 0 limits broken" in said
     assert summary["effects_rest_on"] == "observational"
     assert all("assumed, not measured: past campaigns were targeted" in told for told in (page, said))
+    assert "It was issued before" in said
     assert "few" in said  # two users of P2 are too few to be told
 
     tables.replace_run(rows(spark, tables.ALLOCATION_RESOURCES, OVERSPENT), settings, tables.ALLOCATION_RESOURCES, RUN)
-    journal.put(settings.paths.out_folder, loop.Step("score_offers", 1, DAY - timedelta(days=1)), learned, 1.0)
+    monkeypatch.setattr("promoloop.registry.cards", lambda _: [card | {"as_of": "2026-03-03"}])
     figures = reporting.figures(reporting.facts(spark, settings))
-    assert (figures["violations"], figures["effects_rest_on"]) == (2, None)  # what is on record is of another plan
+    assert (figures["violations"], figures["effects_rest_on"]) == (2, None)  # the model in use is of another plan
 
 
 @pytest.fixture

@@ -35,6 +35,10 @@ def test_the_loop_from_scores_to_measured_effects(spark: SparkSession, scored: S
     assert card["figures"]["randomised_decisions"] == 240
     assert tables.content_hash(tables.read(spark, settings, tables.OFFER_SCORES)) == first
 
+    for table in (tables.ALLOCATIONS, tables.ALLOCATION_RESOURCES):
+        tables.create(spark, settings, table)
+    with pytest.raises(UserError, match="there is no plan plan-2026-03-02: run allocate_promotions first"):
+        issue_offers.run(spark, settings)
     _plan(spark, scores, settings)
     promotions = settle(tables.read(spark, settings, tables.PROMOTIONS).where("promotion_id = 'tea-20'"))
     tables.merge(promotions.withColumn("ends_at", F.lit(settings.run.as_of).cast("timestamp")), settings, tables.PROMOTIONS)
@@ -49,6 +53,8 @@ def test_the_loop_from_scores_to_measured_effects(spark: SparkSession, scored: S
     assert issue_offers.run(spark, settings).figures["was_issued_before"]  # so another plan of the day adds nothing
     assert tables.content_hash(tables.read(spark, settings, tables.OFFERS)) == issued
     tables.replace_run(planned, settings, tables.ALLOCATIONS, RUN)
+    assert job("allocate_promotions").run(spark, settings).figures["was_issued_before"]
+    assert tables.content_hash(tables.read(spark, settings, tables.ALLOCATIONS)) == tables.content_hash(planned)
     arms = {row.arm: row["count"] for row in offers.groupBy("arm").count().collect()}
     assert set(arms) == {"treatment", "control", "explore"}
     assert offers.where("is_sent and code is null or not is_sent and code is not null").isEmpty()

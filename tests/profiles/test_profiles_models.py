@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from promoloop.frames import settle
 from promoloop.profiles import brands, buying, interest, price, segments
 from promoloop.profiles.history import days
 from promoloop.profiles.pairs import with_candidates
-from promoloop.profiles.trained import constant, exact_auc, search, tellable, thin
+from promoloop.profiles.trained import best_of, constant, exact_auc, search, tellable, thin
 from promoloop.settings import Settings
 from promoloop.tables import USER_FEATURES, USER_PROFILES, enforce
 
@@ -119,6 +120,13 @@ def test_every_penalty_of_the_search_is_tried(spark: SparkSession, settings_with
     searching = search(buying._regression(), "regParam", own.buying_penalties, evaluator, own, settings.run.seed)
     tried = [searching.getEstimator().copy(given).getRegParam() for given in searching.getEstimatorParamMaps()]
     assert tried == list(own.buying_penalties) == [0.01, 0.1, 1.0]
+
+
+@pytest.mark.parametrize(("is_larger_better", "best"), [(True, (1.0, 0.8)), (False, (0.1, 0.6))])
+def test_of_what_was_searched_the_best_is_taken(is_larger_better: bool, best: tuple[float, float]) -> None:
+    evaluator = SimpleNamespace(isLargerBetter=lambda: is_larger_better)
+    searched = SimpleNamespace(getEvaluator=lambda: evaluator, avgMetrics=[0.7, 0.6, 0.8])
+    assert best_of((0.01, 0.1, 1.0), searched) == best  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from promoloop import home, sources, tables
 from promoloop.errors import UserError
+from promoloop.sources.reading import is_below
 
 AS_OF = date(2026, 3, 2)
 
@@ -131,21 +132,31 @@ def test_parquet_columns_may_be_added_and_its_moments_are_not_moved(spark: Spark
     assert isinstance(second["received_at"], datetime)
 
 
-def test_parquet_files_that_differ_in_a_type_are_read_by_the_columns_of_one(spark: SparkSession, tmp_path: Path) -> None:
+def test_parquet_files_that_differ_in_a_type_are_read_by_the_columns_of_one(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, price in {"b1": "1", "b2": "'dear'"}.items():
         spark.range(0, 1, 1, 1).selectExpr("1767344400 AS ts", f"{price} AS eur").write.parquet(str(tmp_path / name))
-    stated = mapping(tmp_path, files="b*/*.parquet", format="parquet", fields=["ts", "eur"], columns={"occurred_at": "ts"})
-    assert set(sources.arrivals(spark, stated.sets[0], str(tmp_path), is_stream=False).columns) > {"ts", "eur"}
+    for fields, is_told in (["TS", "eur"], False), (["ts", "eur", "later"], True):  # only a field that one file lacks is looked for in all
+        stated = mapping(tmp_path, files="b*/*.parquet", format="parquet", fields=fields, columns={"occurred_at": "ts"})
+        assert set(sources.arrivals(spark, stated.sets[0], str(tmp_path), is_stream=False).columns) > {"ts", "eur"}
+        assert ("set events (b*/*.parquet): the files differ in the type" in capsys.readouterr().err) is is_told
 
 
 def test_a_field_called_like_a_place_stands_for_itself(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "1.json").write_text('{"line": 7, "fields": "f", "batch_id": "theirs", "As_Of": "a"}')
+    (tmp_path / "b" / "1.json").write_text('{"line": 7, "fields": "f", "batch_id": "theirs", "As_Of": "a", "_line": 3, "_has_new": "n"}')
     columns = {"order_id": "line", "item_id": "fields", "offer_id": "batch_id", "session_id": "as_of", "text": "source_file"}
-    stated = mapping(tmp_path, format="json", fields=["line", "fields", "batch_id", "As_Of"], columns=columns)
+    columns |= {"event_id": "_line", "promotion_id": "_has_new"}
+    stated = mapping(tmp_path, format="json", fields=["line", "fields", "batch_id", "As_Of", "_line", "_has_new"], columns=columns)
     row = raw(spark, stated, tmp_path).collect()[0]
     assert [row[name] for name in ("order_id", "item_id", "offer_id", "session_id", "text")] == ["7", "f", "theirs", "a", "b/1.json"]
-    assert (row["batch_id"], row["_rescued"]) == ("b", None)
+    assert (row["batch_id"], row["_rescued"], row["event_id"], row["promotion_id"]) == ("b", None, "3", "n")
+    spark.range(0, 1, 1, 1).selectExpr("'theirs' AS _source_file", "5 AS _row_number").write.parquet(str(tmp_path / "p"))
+    columns = {"order_id": "_source_file", "item_id": "_row_number"}
+    stated = mapping(tmp_path, files="p/*.parquet", format="parquet", fields=["_source_file", "_row_number"], columns=columns)
+    row = raw(spark, stated, tmp_path).collect()[0]
+    assert (row["order_id"], row["item_id"], row["batch_id"], row["row_number"], row["_rescued"]) == ("theirs", "5", "p", 0, None)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +230,45 @@ def test_check_tells_before_anything_is_written(spark: SparkSession, tmp_path: P
     assert (found.new_fields, [row["user_id"] for row in found.sample]) == (["more"], ["(masked)"])
     with pytest.raises(UserError, match=r"no files: below .* nothing matches 'later/\*'"):
         sources.check(spark, stated.model_copy(update={"sets": [later]}), str(tmp_path), schemas, AS_OF)
+
+
+@pytest.mark.parametrize(
+    ("address", "folder", "is_there"),
+    [
+        ("file:///app/data/b/1.csv", "/app/data", True),
+        ("file:/app/data/b/1.csv", "file:///app/data", True),
+        ("file:///app/data/b/1.csv", "file:/app/data/", True),
+        ("file:///home/me/app/data/b/1.csv", "/app/data", False),
+        ("file:///app/data2/b/1.csv", "/app/data", False),
+        ("file:///a shop, 50 %/b c/1+1 é.csv", "/a shop, 50 %", True),
+        ("dbfs:/Volumes/shop/b/1.csv", "dbfs:/Volumes/shop", True),
+        ("dbfs:/Volumes/shop/b/1.csv", "/Volumes/shop", True),
+        ("dbfs:/Volumes/shop/b/1.csv", "file:/Volumes/shop", False),
+        ("s3a://shop/log/b/1.csv", "s3a://shop/log", True),
+        ("s3a://shop/b/1.csv", "s3a://shop", True),
+        ("s3a://shop/log/b/1.csv", "s3://shop/log", False),
+        ("s3a://shop/log/b/1.csv", "s3a://other/log", False),
+        ("s3a://shop/log/b/1.csv", "/log", False),
+        ("hdfs://name:8020/log/b/1.csv", "hdfs:///log", True),
+    ],
+)
+def test_a_folder_that_moved_is_told_from_one_that_did_not(address: str, folder: str, is_there: bool) -> None:
+    assert is_below(address, folder) is is_there
+
+
+def test_a_mapping_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes('title = "Épicerie"\n'.encode("latin-1"))
+    with pytest.raises(UserError, match=r"mapping file mine\.toml: not UTF-8"):
+        sources.load_mapping(str(tmp_path / "mine.toml"))
+
+
+def test_files_are_absent_only_where_nothing_is(spark: SparkSession, tmp_path: Path) -> None:
+    for form in ("csv", "delta"):
+        files = mapping(tmp_path, entity="users", columns={"user_id": "who"}, vocabulary={}, files="none", format=form).sets[0]
+        assert not sources.are_there(spark, files, str(tmp_path)), form
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "1.csv").write_text("no table")
+    assert not sources.are_there(spark, files, str(tmp_path)), "a folder that is no table yet"
 
 
 def test_every_shipped_mapping_loads_and_a_wrong_one_is_named(tmp_path: Path) -> None:

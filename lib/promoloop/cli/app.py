@@ -114,7 +114,7 @@ def truth(config: Config = None, assignments: Assignments = None) -> None:
 
 @app.command("why")
 def explain(
-    user: Annotated[str | None, typer.Argument(help="Raw id, as the source names the user, or pseudonym.")] = None,
+    user: Annotated[str | None, typer.Argument(help="Raw id, as the mapping makes it, or pseudonym.")] = None,
     named: Annotated[str | None, typer.Option("--user", help="The same, as an option.")] = None,
     promotion: Annotated[str | None, typer.Option("--promotion", help="This one alone.")] = None,
     source_name: SourceName = "shop",
@@ -181,7 +181,7 @@ def requeue(source_name: SourceName = "shop", config: Config = None, assignments
 
 @app.command()
 def forget(
-    users: Annotated[list[str], typer.Argument(help="Raw ids, as the source names the users.")],
+    users: Annotated[list[str], typer.Argument(help="Raw ids, as the mapping makes them.")],
     source_name: SourceName = "shop",
     config: Config = None,
     assignments: Assignments = None,

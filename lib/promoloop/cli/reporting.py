@@ -13,6 +13,7 @@ from rich.table import Table as Grid
 
 from promoloop import expectations, registry, tables
 from promoloop.cli import journal
+from promoloop.offers import response
 from promoloop.report import audit, data_docs, gather, page, words
 from promoloop.report.facts import Effect, Facts, Run
 from promoloop.settings import Settings
@@ -43,10 +44,12 @@ def facts(spark: SparkSession, settings: Settings) -> Facts:
     found = gather.facts(frames, settings.source.name, settings.privacy.k_anonymity)
     violations = _violations(frames, found.latest.run_id, settings.allocation.offers_per_user) if found.latest else {}
     run_id = found.latest.run_id if found.latest else ""
-    scored = [record.figures for record in records if record.job == "score_offers" and f"plan-{record.as_of}" == run_id]
-    evidence = scored[-1].get("effects_rest_on") if scored else None
     cards = tuple(registry.cards(settings))
-    return replace(found, cards=cards, steps=steps, violations=violations, effects_rest_on=evidence)
+    evidence = next((c["effects_rest_on"] for c in cards if (c["name"], f"plan-{c['as_of']}") == (response.NAME, run_id)), None)
+    issued = [record for record in records if record.job == "issue_offers" and f"plan-{record.as_of}" == run_id]
+    was_issued = bool(issued and issued[-1].figures.get("was_issued_before"))
+    found = replace(found, cards=cards, steps=steps, violations=violations)
+    return replace(found, effects_rest_on=evidence, was_issued_before=was_issued)
 
 
 def write_report(found: Facts, settings: Settings) -> Path:

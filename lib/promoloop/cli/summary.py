@@ -29,6 +29,8 @@ def summary(facts: Facts, currency: str) -> RenderableType:
         if facts.violations:
             broken = sum(facts.violations.values())
             parts += ["", Text(f"Plan: {_proof(run, look)}{broken} limits broken", style="green" if broken == 0 else "bold red")]
+        if facts.was_issued_before:
+            parts.append("It was issued before: plan and offers stay as they are (plan for a later day with run.as_of).")
     return Group(*parts)
 
 

@@ -191,6 +191,7 @@ class Facts:
     """The whole report. `runs` are in order of their day; the last is the one reported. `k`: smallest group of users whose size is told.
 
     `effects_rest_on`: what taught the latest run the effects of its offers (docs/offers.md); None where that is not on record.
+    `was_issued_before`: the latest run was issued before its steps were last run, and so left as it was.
     """
 
     source: str
@@ -207,6 +208,7 @@ class Facts:
     steps: tuple[tuple[str, float], ...] = ()
     violations: Mapping[str, int] = field(default_factory=dict)
     effects_rest_on: str | None = None
+    was_issued_before: bool = False
 
     @property
     def latest(self) -> Run | None:

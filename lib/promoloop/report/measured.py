@@ -50,9 +50,14 @@ def cycles_chart(facts: Facts, look: Look) -> Markup | None:
     return charts.measures(entries, "Expected and measured profit by cycle", "cycles", look.tick)
 
 
-def cycles(facts: Facts, look: Look) -> list[tuple[Run, Effect | None, str]]:
-    """Each run with what was measured of it, and the interval in words."""
-    return [(run, run.measured_profit, look.interval(run.measured_profit) if run.measured_profit else "–") for run in facts.runs]
+def cycles(facts: Facts, look: Look) -> list[tuple[Run, float | None, float | None, Effect | None, str]]:
+    """Each run with what it conceded and was expected to earn (None of too few users), what was measured, and the interval in words."""
+    told = []
+    for run in facts.runs:
+        conceded, expected = (run.conceded, run.expected_profit) if sum(e.users for e in run.treated) >= facts.k else (None, None)
+        measured = run.measured_profit
+        told.append((run, conceded, expected, measured, look.interval(measured) if measured else "–"))
+    return told
 
 
 def past_charts(facts: Facts, look: Look) -> list[tuple[str, Markup]]:

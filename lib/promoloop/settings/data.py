@@ -38,5 +38,5 @@ class PrivacySettings(Section):
     new_key: str | None = Field(default=None, description="Reference to the key that rekey_users changes to")
     has_vault: bool = Field(description="Keep the direct identifiers a mapping calls `vault`, encrypted, under paths.vault; else nowhere")
     vault_key: str | None = Field(default=None, description="Reference to the key of the vault, another one than the pseudonyms'")
-    forget: list[str] = Field(default=[], description="Users (raw ids, as the source names them) that forget_user erases")
+    forget: list[str] = Field(default=[], description="Users (raw ids, as the mapping makes them) that forget_user erases")
     k_anonymity: int = Field(ge=1, description="Smallest group of users a published aggregate may show")

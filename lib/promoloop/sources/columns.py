@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from promoloop.sources.mapping import Files
-from promoloop.sources.reading import add_fields
+from promoloop.sources.reading import add_fields, hidden
 
 _MAIL = r"[\w.+-]+@[\w-]+\.[\w.]+"
 _PHONE = r"\+\d[\d ().-]{6,}\d|\b0\d{2,4}[ /-]\d{5,}\b"
@@ -20,6 +20,7 @@ _UNREAD = "unread"
 _NUMBERS = ("seconds", "milliseconds")  # since 1970
 _MILLISECONDS = (-62_135_596_800_000, 253_402_300_799_999)  # of the years 1 to 9999: of others no timestamp can be made
 _FAILED = "failed"
+_FIELDS, _HAS_NEW = hidden("fields"), hidden("has_new")
 _STAMP = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?Z$"  # as reading writes what is a time in its file
 _PLACE = ("batch_id", "source_file", "row_number", "received_at")
 
@@ -39,24 +40,24 @@ def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: s
     )
     theirs = {name.lower() for name in files.fields}
     shown = [name for name in (*_PLACE, "file_modified_at", "as_of") if name not in theirs]  # a field of that name stands for itself
-    kept = {f"_{name}": name for name in (*_PLACE, "line", "fields")}
-    given = {name: f"_given_{number}" for number, name in enumerate(files.fields)}
+    kept = {hidden(name): name for name in (*_PLACE, "line", "fields")}
+    given = {name: hidden(f"given_{number}") for number, name in enumerate(files.fields)}
     looked_up = [F.col("fields")[name].alias(text) for name, text in given.items()]  # each once
-    found = placed.select(*[F.col(name).alias(hidden) for hidden, name in kept.items()], *shown, *looked_up)
+    found = placed.select(*[F.col(name).alias(ours) for ours, name in kept.items()], *shown, *looked_up)
     texts_of = [F.nullif(F.trim(text), F.lit("")).alias(name) for name, text in given.items()]
-    named = found.select(*kept, *shown, *texts_of, _has_new(given).alias("_has_new"))
+    named = found.select(*kept, *shown, *texts_of, _has_new(given).alias(_HAS_NEW))
     if files.only is not None:
-        named = named.where(F.col("_fields").isNull() | F.coalesce(F.expr(files.only), F.lit(False)))
+        named = named.where(F.col(_FIELDS).isNull() | F.coalesce(F.expr(files.only), F.lit(False)))
     raw = {name: F.expr(expression) for name, expression in files.columns.items()}
     vault = [_identifiers(files).alias("identifiers")] if has_identifiers else []
-    texts = named.select(*kept, "_has_new", *[c.alias(f"_{n}") for n, c in raw.items()], *vault)
+    texts = named.select(*kept, _HAS_NEW, *[c.alias(hidden(n)) for n, c in raw.items()], *vault)
     kinds = {field.name: field.dataType for field in schema}
     typed = {name: _convert(texts, name, kinds[name], files) for name in raw}
-    failed = {name: typed[name].isNull() & F.col(f"_{name}").isNotNull() for name in raw if not isinstance(kinds[name], T.StringType)}
+    failed = {name: typed[name].isNull() & F.col(hidden(name)).isNotNull() for name in raw if not isinstance(kinds[name], T.StringType)}
     told = {*raw, *_PLACE, "source", "_rescued"}
     absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema if field.name not in told]
     return texts.select(
-        *[F.col(f"_{name}").alias(name) for name in _PLACE],
+        *[F.col(hidden(name)).alias(name) for name in _PLACE],
         *[column.alias(name) for name, column in typed.items()],
         *absent,
         _rescued(files, failed).alias("_rescued"),
@@ -80,14 +81,14 @@ def redact(text: Column) -> Column:
 
 
 def _convert(texts: DataFrame, name: str, kind: T.DataType, files: Files) -> Column:
-    text = F.col(f"_{name}")
+    text = F.col(hidden(name))
     if name == "event_type":
         words = {word: ours for ours, theirs in files.vocabulary.items() for word in theirs}
         pairs = [part for word, ours in words.items() for part in (F.lit(word), F.lit(ours))]
         return F.coalesce(F.create_map(*pairs)[text], text) if pairs else text
     if name == "text":
         return redact(text)
-    if not isinstance(texts.schema[f"_{name}"].dataType, T.StringType):
+    if not isinstance(texts.schema[hidden(name)].dataType, T.StringType):
         return text.try_cast(kind)
     if isinstance(kind, T.TimestampType):
         return _time(text, files)
@@ -139,9 +140,9 @@ def _identifiers(files: Files) -> Column:
 def _has_new(given: Mapping[str, str]) -> Column:
     """Whether a record says anything in other fields than those in `given` (its text by field); null where it cannot be read."""
     stated = reduce(Column.__add__, [F.when(F.col(text).isNotNull(), 1).otherwise(0) for text in given.values()])
-    others = F.array_except(F.map_keys("_fields"), F.array(*map(F.lit, given)))
-    is_new = F.exists(others, lambda name: F.col("_fields")[name].isNotNull())
-    return F.when(F.size("_fields") == stated, False).otherwise(is_new)  # as many fields as known ones: no need to compare
+    others = F.array_except(F.map_keys(_FIELDS), F.array(*map(F.lit, given)))
+    is_new = F.exists(others, lambda name: F.col(_FIELDS)[name].isNotNull())
+    return F.when(F.size(_FIELDS) == stated, False).otherwise(is_new)  # as many fields as known ones: no need to compare
 
 
 def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
@@ -150,22 +151,22 @@ def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
     `failed`: by column, whether its text is not of its type; of one made from personal fields the shape of the text is kept.
     """
     known = F.array(*[F.lit(name) for name in (*files.fields, *files.personal)])
-    has_new = F.coalesce("_has_new", F.lit(False))
-    new = F.map_filter("_fields", lambda name, value: value.isNotNull() & ~F.array_contains(known, name))
+    has_new = F.coalesce(_HAS_NEW, F.lit(False))
+    new = F.map_filter(_FIELDS, lambda name, value: value.isNotNull() & ~F.array_contains(known, name))
     has_failed = reduce(Column.__or__, failed.values(), F.lit(False))
-    texts = {name: F.col(f"_{name}").cast("string") for name in failed}
+    texts = {name: F.col(hidden(name)).cast("string") for name in failed}
     said = {name: _shape(text) if files.is_personal(name) else text for name, text in texts.items()}
     pairs = [F.when(is_so, F.struct(F.lit(name).alias("key"), said[name].alias("value"))) for name, is_so in failed.items()]
     failures = F.array_compact(F.array(*pairs)) if pairs else F.array().cast("array<struct<key:string,value:string>>")
-    unread = F.coalesce(_shape(F.col("_line")), F.lit(""))
+    unread = F.coalesce(_shape(F.col(hidden("line"))), F.lit(""))
     leftover = F.to_json(
         F.struct(
-            F.when(F.col("_fields").isNull(), unread).alias(_UNREAD),  # first: by its place rules tell it from a field
+            F.when(F.col(_FIELDS).isNull(), unread).alias(_UNREAD),  # first: by its place rules tell it from a field
             F.when(has_failed, F.map_from_entries(failures)).alias(_FAILED),
             F.when(has_new, new).alias(_NEW),
         )
     )
-    return F.when(F.col("_fields").isNull() | has_new | has_failed, redact(leftover))  # a sound record is spared all of it
+    return F.when(F.col(_FIELDS).isNull() | has_new | has_failed, redact(leftover))  # a sound record is spared all of it
 
 
 def _shape(text: Column) -> Column:

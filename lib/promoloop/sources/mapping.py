@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 from difflib import get_close_matches
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -127,12 +128,12 @@ def load_mapping(name: str) -> Mapping:
     if path.suffix == ".toml":
         if not path.is_file():
             raise UserError(f"source.name: no mapping file {name!r}")
-        stem, text = path.stem, path.read_text()
+        stem, text = path.stem, _read(path)
     else:
         packed = home.folder("conf") / "sources" / f"{name}.toml"
         if not packed.is_file():
             raise UserError(f"source.name: no mapping {name!r}; there are {', '.join(list_mappings())}")
-        stem, text = name, packed.read_text()
+        stem, text = name, _read(packed)
     try:
         return Mapping.model_validate({"name": stem, **tomllib.loads(text)})
     except tomllib.TOMLDecodeError as error:
@@ -147,6 +148,15 @@ def list_mappings() -> dict[str, str]:
     """Name and title of every mapping shipped in conf/sources."""
     shipped = sorted(entry.name for entry in (home.folder("conf") / "sources").iterdir() if entry.name.endswith(".toml"))
     return {name.removesuffix(".toml"): load_mapping(name.removesuffix(".toml")).title for name in shipped}
+
+
+def _read(file: Traversable) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"mapping file {file.name}: not UTF-8, the encoding of TOML ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise UserError(f"mapping file {file.name}: {error.strerror}") from None
 
 
 def _refuse_unknown(key: str, names: Collection[str], known: Collection[str]) -> None:

@@ -6,6 +6,7 @@ differ from file to file; a quoted field may not contain a line break.
 
 import csv
 import re
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
 
@@ -25,6 +26,12 @@ from promoloop.sources.mapping import Files
 
 _AT_ANY_AGE = "36500d"
 _TEXTS = "map<string,string>"
+_ABSENT = ("PATH_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST", "DELTA_TABLE_NOT_FOUND", "DELTA_MISSING_DELTA_TABLE")
+
+
+def hidden(name: str) -> str:
+    """`name` of a column of ours as it is called beside a source's own columns: as none of those ever is."""
+    return f"__ours_{name}"
 
 
 def are_there(spark: SparkSession, files: Files, folder: str) -> bool:
@@ -39,15 +46,18 @@ def has_files(spark: SparkSession, files: Files, folder: str) -> bool:
     """Whether any file of the set is there."""
     try:
         _listed(spark, files, folder)
-    except AnalysisException:
+    except AnalysisException as error:
+        if error.getCondition() not in _ABSENT:
+            raise
         return False
     return True
 
 
 def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = True, max_files: int | None = None) -> DataFrame:
-    """Records as they arrive: a line or the columns themselves, _source_file (relative to `folder`), _file_modified_at and _row_number.
+    """Records as they arrive: a line or the columns themselves, and their place, under `hidden` names.
 
-    A stream takes each file once; `max_files` bounds a micro-batch.
+    The place: source_file (relative to `folder`), file_modified_at and row_number. A stream takes each file once; `max_files` bounds
+    a micro-batch.
     """
     named = files.files if files.format == "delta" else _as_glob(files.files)
     glob = f"{folder}/{named}" if files.files else folder
@@ -59,7 +69,7 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
     if files.format in ("json", "csv"):
         found = reader.text(glob)
     elif files.format == "parquet":
-        found = reader.schema(_parquet_schema(spark, glob)).parquet(glob)
+        found = reader.schema(_parquet_schema(spark, glob, files)).parquet(glob)
     else:
         is_log = is_stream and files.entity == "events"  # of events what is changed or erased did come before; of others it would be missed
         appended = reader.option("skipChangeCommits", "true") if is_log else reader
@@ -71,18 +81,26 @@ def arrivals(spark: SparkSession, files: Files, folder: str, is_stream: bool = T
     modified = F.current_timestamp() if is_delta else F.col("_metadata.file_modification_time")
     return found.select(
         *[F.col(f"`{name}`") for name in found.columns],
-        _relative(path, folder).alias("_source_file"),
-        modified.alias("_file_modified_at"),
-        _position(F.xxhash64(path, start), start).alias("_row_number"),
+        _relative(path, folder).alias(hidden("source_file")),
+        modified.alias(hidden("file_modified_at")),
+        _position(F.xxhash64(path, start), start).alias(hidden("row_number")),
     )
 
 
-def _parquet_schema(spark: SparkSession, glob: str) -> T.StructType:
-    """Of all files together, as a column may have come later; that of one of them where they differ in the type of a column."""
+def _parquet_schema(spark: SparkSession, glob: str, files: Files) -> T.StructType:
+    """That of one file; where it lacks a field of the mapping, which may have come later, of all together, if their types agree."""
+    of_one = spark.read.parquet(glob).schema
+    there = {name.lower() for name in of_one.names}
+    if all(name.lower() in there for name in files.fields):
+        return of_one
     try:
-        return spark.read.option("mergeSchema", True).parquet(glob).schema
-    except Exception:  # of a task that failed PySpark makes no error of its own; any other error comes again
-        return spark.read.parquet(glob).schema
+        return spark.read.option("mergeSchema", True).parquet(glob).schema  # looks into every file
+    except Exception as error:  # of a task that failed PySpark makes no error of its own
+        if "CANNOT_MERGE_SCHEMAS" not in str(error):
+            raise
+        told = "the files differ in the type of a column, so they are read by the columns of one of them"
+        print(f"set {files.entity} ({files.files}): {told}", file=sys.stderr)
+        return of_one
 
 
 def refuse_taken(spark: SparkSession, files: Files, folder: str, raw: DataFrame, gone: Collection[str] = ()) -> None:
@@ -105,11 +123,27 @@ def refuse_taken(spark: SparkSession, files: Files, folder: str, raw: DataFrame,
 def refuse_moved(spark: SparkSession, files: Files, folder: str, checkpoint: str) -> None:
     """Raise UserError where the stream of `checkpoint` took files elsewhere: it knows them by their whole address, not by their name."""
     taken = file_taken(spark, checkpoint)
-    if taken is not None and _below(folder) not in taken:
+    if taken is not None and not is_below(taken, folder):
         raise UserError(
             f"events of {files.files!r} would be taken anew: so far they came from elsewhere, such as {taken}, and are now looked for "
             f"below {folder}: bring the folder back, or begin with empty tables and checkpoints"
         )
+
+
+def is_below(address: str, folder: str) -> bool:
+    """Whether the file at `address`, as Spark spells it but without escapes, lies below `folder`: s3:// is another place than s3a://."""
+    scheme, authority, path = _parts(address)
+    of_scheme, of_authority, of_path = _parts(folder)
+    if not of_scheme:  # of this machine: file:, or the file system that is the default, as dbfs: is on Databricks
+        of_scheme = scheme if not authority else "file"
+    is_same = scheme == of_scheme and (not authority or not of_authority or authority == of_authority)
+    return is_same and path.startswith(f"{of_path.rstrip('/')}/")
+
+
+def _parts(address: str) -> tuple[str, str, str]:
+    """Scheme and authority, where `address` has them, and path."""
+    scheme, authority, path = re.fullmatch(r"(?:([A-Za-z][\w+.-]*):(?://([^/]*))?)?(.*)", address, re.DOTALL).groups("")  # type: ignore[union-attr]
+    return scheme, authority, re.sub("/+", "/", path)
 
 
 def _listed(spark: SparkSession, files: Files, folder: str) -> DataFrame:
@@ -163,8 +197,8 @@ def add_fields(arrived: DataFrame, files: Files) -> DataFrame:
 
     Same grain as `arrived`, less the header lines. Needs a batch frame for csv (it looks at the headers).
     """
-    place = {f"_{name}": name for name in ("source_file", "file_modified_at", "row_number")}
-    placed = [F.col(hidden).alias(name) for hidden, name in place.items()]
+    place = {hidden(name): name for name in ("source_file", "file_modified_at", "row_number")}
+    placed = [F.col(ours).alias(name) for ours, name in place.items()]
     if files.format in ("json", "csv"):
         lines = arrived.select(F.col("value").alias("line"), *placed)
         return _add_csv_fields(lines, files) if files.format == "csv" else lines.withColumn("fields", F.from_json("line", _TEXTS))
@@ -202,11 +236,12 @@ def _parse_line(header: str, separator: str) -> Column:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise UserError(f"csv header {header!r}: {', '.join(twice)} twice")
-    schema = ", ".join(f"{_quoted(name)} string" for name in [*names, "_unread"])
-    options = {"sep": separator, "columnNameOfCorruptRecord": "_unread", "escape": '"'}
+    unread = hidden("unread")
+    schema = ", ".join(f"{_quoted(name)} string" for name in [*names, unread])
+    options = {"sep": separator, "columnNameOfCorruptRecord": unread, "escape": '"'}
     parsed = F.from_csv(F.col("line"), schema, options)
     pairs = [part for name in names for part in (F.lit(name), parsed.getField(name))]
-    return F.when(parsed.getField("_unread").isNull(), F.create_map(*pairs))
+    return F.when(parsed.getField(unread).isNull(), F.create_map(*pairs))
 
 
 def _quoted(name: str) -> str:

@@ -97,7 +97,7 @@ OFFERS = Table(
     grain="one offer of a plan: issued, or withheld as a control",
     columns=OFFER_COLUMNS,
     key=("offer_id",),
-    writing="merge",
+    writing="replace run",
     written_by="issue_offers",
 )
 
