@@ -56,14 +56,16 @@ def submit(package: Path, job: Path, folder: Path, forgetful: dict[str, str], *o
     """`spark-submit` as docs/cluster.md has it, on two executor processes, started in an empty folder."""
     spark_home = Path(pyspark.__file__).parent
     jars = ",".join(str(jar) for jar in java.jars())
+    quick = f"-XX:TieredStopAtLevel=1 -XX:SharedArchiveFile={java.archive()} -Xlog:cds=off -Xlog:cds+dynamic=off"
     local = (
         "spark.driver.bindAddress=127.0.0.1",
         "spark.driver.host=127.0.0.1",
         "spark.ui.enabled=false",
         "spark.sql.shuffle.partitions=2",
         "spark.databricks.delta.snapshotPartitions=2",  # else 50 tasks for every look into the log of every table, for a few rows
-        "spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1",  # three that live for a minute, on the cores of all tests
-        "spark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1",
+        # three Javas that live for a minute, on the cores of all tests: the first compiler alone, and classes from the archive
+        *(f"spark.{role}.extraJavaOptions={quick}" for role in ("driver", "executor")),
+        *(f"spark.{role}.extraClassPath={os.pathsep.join(map(str, java.jars()))}" for role in ("driver", "executor")),
     )
     command = [
         *(str(spark_home / "bin" / "spark-submit"), "--master", "local-cluster[2,1,1500]", "--driver-memory", "1500m"),
