@@ -53,6 +53,8 @@ def test_the_notebook_runs_from_top_to_bottom_and_nothing_it_leaves_names_anybod
     written = {one.batch: (one.events_accepted, one.events_rejected, one.events_duplicate) for one in told}
     assert {batch: tuple(counts) for batch, *counts in taken} == written  # what the shop knows of its own dirt
     assert len(written) == 2
+    naming = {log.parent.parent.name for log in Path(settings.paths.tables).glob("*/_delta_log/*.json") if "truth_" in log.read_text()}
+    assert naming == {"truth_users", "truth_offers", "evaluations"}, "no other job read what only a simulator can know"
     assert spark.range(3).count() == 3  # the notebook left the session it was given alone
 
     with app.opened(settings) as (console, opened):  # as promoloop report does: report, summary and log beside the tables
