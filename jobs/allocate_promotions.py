@@ -4,6 +4,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from promoloop import allocation, launch, tables
+from promoloop.execution import issuing
 from promoloop.launch import Outcome
 from promoloop.settings import Settings
 
@@ -11,8 +12,7 @@ from promoloop.settings import Settings
 def run(spark: SparkSession, settings: Settings) -> Outcome:
     """Give each user at most so many promotions, within every limit, and prove how good the plan is; what was issued stays as it is."""
     run_id, as_of = settings.run.run_id, settings.run.as_of
-    own = tables.read_or_empty(spark, settings, tables.OFFERS).where((F.col("run_id") == run_id) & F.col("is_sent"))
-    if not own.isEmpty():  # another plan would stand beside offers that were made by this one
+    if issuing.is_issued(tables.read_or_empty(spark, settings, tables.OFFERS), run_id):
         tables.nothing_written(settings)
         return Outcome(rows_out=0, figures={"was_issued_before": True})
     scores = tables.read(spark, settings, tables.OFFER_SCORES).where(F.col("as_of_on") == F.lit(as_of))

@@ -11,7 +11,7 @@ from promoloop.launch import Outcome
 from promoloop.offers import forms
 from promoloop.settings import Settings
 
-_ENTITIES = {"users": tables.USERS, "items": tables.ITEMS, "promotions": tables.PROMOTIONS, "past_offers": tables.PAST_OFFERS}
+_ENTITIES = {entity: table for entity, table in sources.TABLES.items() if entity != "events"}
 
 
 def run(spark: SparkSession, settings: Settings) -> Outcome:

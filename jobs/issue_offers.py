@@ -16,8 +16,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     run_id, own = settings.run.run_id, F.col("run_id") == settings.run.run_id
     promotions = tables.read(spark, settings, tables.PROMOTIONS)
     key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
-    is_issued = not tables.read_or_empty(spark, settings, tables.OFFERS).where(own & F.col("is_sent")).isEmpty()
-    # what was sent cannot be taken back, and what a changed plan adds to it would be over its limits: a run is issued once, in one commit
+    is_issued = issuing.is_issued(tables.read_or_empty(spark, settings, tables.OFFERS), run_id)
+    # what a changed plan adds to what was sent would be over its limits: a run is issued once, in one commit
     written = 0 if is_issued else tables.replace_run(_offers(spark, settings, promotions, key), settings, tables.OFFERS, run_id)
     ledger = tables.read(spark, settings, tables.OFFERS).where(own)
     folder = channels.write(ledger, promotions, settings.paths.out, run_id)

@@ -163,10 +163,10 @@ def _versions(settings: Settings) -> list[Any]:
 
 def _log(settings: Settings, name: str, save: Any, figures: Figures, params: Params, card: Mapping[str, Any]) -> str:
     client, registered = _client(settings), _registered(settings, name)
-    measured = {key: float(value) for key, value in figures.items()}
+    measured, day = {key: float(value) for key, value in figures.items()}, settings.run.as_of.isoformat()
     about = {
         "name": name,
-        "as_of": settings.run.as_of.isoformat(),
+        "as_of": day,
         "seed": settings.run.seed,
         "params": dict(params),
         "figures": measured,
@@ -183,10 +183,10 @@ def _log(settings: Settings, name: str, save: Any, figures: Figures, params: Par
             save(Path(folder) / "model")
             client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), "model")
         source = f"{run.info.artifact_uri}/model"
-        tags = {"fingerprint": fingerprint, "as_of": about["as_of"]}
+        tags = {"fingerprint": fingerprint, "as_of": day}
         version = client.create_model_version(registered, source, run.info.run_id, tags=tags).version
         client.set_terminated(run.info.run_id)
-    champion, day = _in_use(client, registered), settings.run.as_of.isoformat()
+    champion = _in_use(client, registered)
     if champion is None or _learned_before(champion) <= day:  # a day of the past, done again, takes nothing from those after it
         client.set_registered_model_alias(registered, CHAMPION, str(version))
     return str(version)

@@ -48,8 +48,7 @@ def facts(spark: SparkSession, settings: Settings) -> Facts:
     evidence = next((c["effects_rest_on"] for c in cards if (c["name"], f"plan-{c['as_of']}") == (response.NAME, run_id)), None)
     issued = [record for record in records if record.job == "issue_offers" and f"plan-{record.as_of}" == run_id]
     was_issued = bool(issued and issued[-1].figures.get("was_issued_before"))
-    found = replace(found, cards=cards, steps=steps, violations=violations)
-    return replace(found, effects_rest_on=evidence, was_issued_before=was_issued)
+    return replace(found, cards=cards, steps=steps, violations=violations, effects_rest_on=evidence, was_issued_before=was_issued)
 
 
 def write_report(found: Facts, settings: Settings) -> Path:

@@ -5,12 +5,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from promoloop import sources, tables
+from promoloop import sources
 from promoloop.report import words
 from promoloop.settings import Settings
 from promoloop.sources import SetCheck
-
-_ENTITIES = (tables.RAW_EVENTS, tables.USERS, tables.ITEMS, tables.PROMOTIONS, tables.PAST_OFFERS)
 
 
 def known() -> Grid:
@@ -24,7 +22,7 @@ def known() -> Grid:
 def checked(spark: SparkSession, settings: Settings, folder: str) -> RenderableType:
     """What the mapping of the settings makes of the files below `folder`."""
     mapping = sources.load_mapping(settings.source.name)
-    schemas = {table.name.removeprefix("raw_"): table.schema for table in _ENTITIES}
+    schemas = {entity: table.schema for entity, table in sources.TABLES.items()}
     found = sources.check(spark, mapping, mapping.folder(folder, folder), schemas, settings.run.as_of)
     return Group(*(part for result in found for part in _told(result)))
 

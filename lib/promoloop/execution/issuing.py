@@ -11,6 +11,11 @@ from promoloop.offers import arms, eligibility
 from promoloop.settings.plan import ExecutionSettings
 
 
+def is_issued(offers: DataFrame, run_id: str) -> bool:
+    """Whether anything of the run was sent: that cannot be taken back, so its plan and its offers stay as they are."""
+    return not offers.where((F.col("run_id") == run_id) & F.col("is_sent")).isEmpty()
+
+
 def assign(
     allocations: DataFrame, scores: DataFrame, free: DataFrame, resources: DataFrame, run_id: str, settings: ExecutionSettings
 ) -> DataFrame:

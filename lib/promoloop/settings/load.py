@@ -39,21 +39,21 @@ def load(overlays: Sequence[str] = (), assignments: Iterable[str] = (), below: I
 def _read_overlay(overlay: str) -> dict[str, Any]:
     path = Path(overlay)
     if path.is_file():
-        return _read(overlay, path)
+        return _parse(overlay, text_of(path, f"settings file {overlay}"))
     packed = home.folder("conf") / f"{overlay}.toml"
     if packed.is_file():
-        return _read(overlay, packed)
+        return _parse(overlay, text_of(packed, f"settings file {overlay}"))
     raise UserError(f"no settings file {overlay!r}: neither a path nor the name of a file in conf/")
 
 
-def _read(name: str, file: Traversable) -> dict[str, Any]:
+def text_of(file: Traversable, called: str) -> str:
+    """The text of a file of TOML. Raises UserError by what the file is `called` where it cannot be read, or is not UTF-8."""
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"settings file {name}: not UTF-8, the encoding of TOML ({error.reason} at byte {error.start})") from None
+        raise UserError(f"{called}: not UTF-8, the encoding of TOML ({error.reason} at byte {error.start})") from None
     except OSError as error:
-        raise UserError(f"settings file {name}: {error.strerror}") from None
-    return _parse(name, text)
+        raise UserError(f"{called}: {error.strerror}") from None
 
 
 def _parse(name: str, text: str) -> dict[str, Any]:

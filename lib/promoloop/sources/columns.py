@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from promoloop.sources.mapping import Files
+from promoloop.sources.mapping import PLACE, Files
 from promoloop.sources.reading import add_fields, hidden
 
 _MAIL = r"[\w.+-]+@[\w-]+\.[\w.]+"
@@ -22,7 +22,6 @@ _MILLISECONDS = (-62_135_596_800_000, 253_402_300_799_999)  # of the years 1 to 
 _FAILED = "failed"
 _FIELDS, _HAS_NEW = hidden("fields"), hidden("has_new")
 _STAMP = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?Z$"  # as reading writes what is a time in its file
-_PLACE = ("batch_id", "source_file", "row_number", "received_at")
 
 
 def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: str, has_identifiers: bool = False) -> DataFrame:
@@ -39,8 +38,8 @@ def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: s
         .withColumn("as_of", F.lit(as_of).cast("date"))
     )
     theirs = {name.lower() for name in files.fields}
-    shown = [name for name in (*_PLACE, "file_modified_at", "as_of") if name not in theirs]  # a field of that name stands for itself
-    kept = {hidden(name): name for name in (*_PLACE, "line", "fields")}
+    shown = [name for name in (*PLACE, "file_modified_at", "as_of") if name not in theirs]  # a field of that name stands for itself
+    kept = {hidden(name): name for name in (*PLACE, "line", "fields")}
     given = {name: hidden(f"given_{number}") for number, name in enumerate(files.fields)}
     looked_up = [F.col("fields")[name].alias(text) for name, text in given.items()]  # each once
     found = placed.select(*[F.col(name).alias(ours) for ours, name in kept.items()], *shown, *looked_up)
@@ -54,10 +53,10 @@ def add_columns(arrived: DataFrame, files: Files, schema: T.StructType, as_of: s
     kinds = {field.name: field.dataType for field in schema}
     typed = {name: _convert(texts, name, kinds[name], files) for name in raw}
     failed = {name: typed[name].isNull() & F.col(hidden(name)).isNotNull() for name in raw if not isinstance(kinds[name], T.StringType)}
-    told = {*raw, *_PLACE, "source", "_rescued"}
+    told = {*raw, *PLACE, "source", "_rescued"}
     absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema if field.name not in told]
     return texts.select(
-        *[F.col(hidden(name)).alias(name) for name in _PLACE],
+        *[F.col(hidden(name)).alias(name) for name in PLACE],
         *[column.alias(name) for name, column in typed.items()],
         *absent,
         _rescued(files, failed).alias("_rescued"),

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection
 from difflib import get_close_matches
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +14,17 @@ from pydantic import Field, ValidationError, model_validator
 
 from promoloop import home
 from promoloop.errors import UserError
+from promoloop.settings.load import text_of
 from promoloop.settings.section import Section
 from promoloop.tables import ITEMS, PAST_OFFERS, PROMOTIONS, RAW_EVENTS, USERS
 
 Entity = Literal["events", "users", "items", "promotions", "past_offers"]
 EVENT_TYPES = ("view", "cart", "purchase", "review", "offer_view", "offer_redeem")
-_TABLES = {"events": RAW_EVENTS, "users": USERS, "items": ITEMS, "promotions": PROMOTIONS, "past_offers": PAST_OFFERS}
-_NOT_MAPPED = ("batch_id", "source_file", "row_number", "source", "received_at", "_rescued")
+TABLES = {"events": RAW_EVENTS, "users": USERS, "items": ITEMS, "promotions": PROMOTIONS, "past_offers": PAST_OFFERS}
+"""By entity, the table its records are for; of events as they were received."""
+PLACE = ("batch_id", "source_file", "row_number", "received_at")
+"""Columns that say where a record lay and when it came: a mapping says them of a set, or not at all."""
+_NOT_MAPPED = (*PLACE, "source", "_rescued")
 
 
 class Files(Section):
@@ -60,7 +63,7 @@ class Files(Section):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Files":
-        ours = [name for name in _TABLES[self.entity].column_names if name not in _NOT_MAPPED]
+        ours = [name for name in TABLES[self.entity].column_names if name not in _NOT_MAPPED]
         moved = sorted(set(self.columns) & set(Files.model_fields) - set(ours))
         if moved:
             raise ValueError(f"columns: {', '.join(moved)} is said of the whole set: put it above [sets.columns]")
@@ -128,12 +131,12 @@ def load_mapping(name: str) -> Mapping:
     if path.suffix == ".toml":
         if not path.is_file():
             raise UserError(f"source.name: no mapping file {name!r}")
-        stem, text = path.stem, _read(path)
+        stem, text = path.stem, text_of(path, f"mapping file {path.name}")
     else:
         packed = home.folder("conf") / "sources" / f"{name}.toml"
         if not packed.is_file():
             raise UserError(f"source.name: no mapping {name!r}; there are {', '.join(list_mappings())}")
-        stem, text = name, _read(packed)
+        stem, text = name, text_of(packed, f"mapping file {packed.name}")
     try:
         return Mapping.model_validate({"name": stem, **tomllib.loads(text)})
     except tomllib.TOMLDecodeError as error:
@@ -148,15 +151,6 @@ def list_mappings() -> dict[str, str]:
     """Name and title of every mapping shipped in conf/sources."""
     shipped = sorted(entry.name for entry in (home.folder("conf") / "sources").iterdir() if entry.name.endswith(".toml"))
     return {name.removesuffix(".toml"): load_mapping(name.removesuffix(".toml")).title for name in shipped}
-
-
-def _read(file: Traversable) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"mapping file {file.name}: not UTF-8, the encoding of TOML ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise UserError(f"mapping file {file.name}: {error.strerror}") from None
 
 
 def _refuse_unknown(key: str, names: Collection[str], known: Collection[str]) -> None:

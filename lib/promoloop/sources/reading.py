@@ -162,13 +162,8 @@ def _relative(file_path: Column, folder: str) -> Column:
     """Worked out anew for every record, so it is spared the patterns and decodings it can be spared."""
     escaped = F.contains(file_path, F.lit("%"))
     path = F.when(escaped, F.url_decode(F.replace(file_path, F.lit("+"), F.lit("%2B")))).otherwise(file_path)
-    below = _below(folder)
+    below = re.sub(r"^\w+:/*", "/", folder) + "/"
     return F.substr(path, F.locate(below, path) + len(below))
-
-
-def _below(folder: str) -> str:
-    """What addresses of files below `folder` have in them, however they begin."""
-    return re.sub(r"^\w+:/*", "/", folder) + "/"
 
 
 @arrow_udf(T.LongType())  # type: ignore[call-overload,untyped-decorator]
