@@ -3,6 +3,7 @@
 Spark ends a worker that was idle for a minute, and a loop of many small steps starts dozens.
 """
 
+import gc
 import sys
 from importlib.machinery import PathFinder
 
@@ -23,4 +24,8 @@ from pyspark.daemon import manager  # noqa: E402
 PRELOADED = (numpy, pandas, pyarrow.compute, pyspark.sql.functions, pyspark.sql.pandas.serializers)
 
 if __name__ == "__main__":
+    # a worker looks for garbage after every task, among all that was imported: longer than most tasks take, and what a worker looks at is
+    # copied for it. What is frozen here is not looked at
+    gc.collect()
+    gc.freeze()
     manager()  # type: ignore[no-untyped-call]
