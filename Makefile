@@ -13,11 +13,11 @@ WORKERS ?= 2
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-$(READY): requirements.lock pyproject.toml scripts/setup.sh scripts/archive_classes.py
+$(READY): requirements.lock pyproject.toml scripts/setup.sh scripts/archive_classes.py lib/promoloop/java.py
 	@bash scripts/setup.sh "$(PYTHON)"
 	@touch $(READY)
 
-setup: $(READY) ## Make .venv from requirements.lock, fetch the two Delta jars, archive Java's classes; once
+setup: $(READY) ## Make .venv from requirements.lock, fetch three jars, archive Java's classes; once
 
 demo: $(READY) ## Run the whole loop on the embedded shop; ends with a summary and a report
 	$(BIN)/promoloop run

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv from the hash-pinned lock, with uv if it is there, otherwise venv and pip; find Java; fetch the Delta jars, and have Java
-# archive the classes of Spark, once.
+# Make .venv from the hash-pinned lock, with uv if it is there, otherwise venv and pip; find Java; fetch Delta's two jars and one of local files, and
+# have Java archive the classes of Spark, once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${1:-python3.11}"
@@ -39,7 +39,7 @@ if [ "$(cat .venv/.installed 2>/dev/null)" != "$wanted" ]; then
     echo "$wanted" >.venv/.installed
 fi
 log=$(mktemp)
-.venv/bin/python -m promoloop.java 2>"$log" || { tail -3 "$log" >&2; echo "could not fetch the Delta jars (io.delta:delta-spark_4.1_2.13:4.4.0)" >&2; exit 2; }
+.venv/bin/python -m promoloop.java 2>"$log" || { tail -3 "$log" >&2; echo "could not fetch the jars of promoloop.java (io.delta:delta-spark_4.1_2.13:4.4.0 and one more)" >&2; exit 2; }
 made_of=$({ "$java" -version 2>&1; cat requirements.lock scripts/archive_classes.py; ls .jars/*.jar; } | sha256sum | cut -c1-64)
 if [ "$(cat .jars/classes.of 2>/dev/null)" != "$made_of" ]; then
     echo "having Java keep Spark's classes (a minute, once)"

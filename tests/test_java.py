@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from promoloop import java
 
@@ -35,14 +36,16 @@ def test_only_a_stream_does_without_the_second_compiler() -> None:
 def test_jars_of_another_version_are_not_taken_and_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(java, "jars_folder", lambda: tmp_path)
     version = java.DELTA_PACKAGE.rpartition(":")[2]
-    for name in ("delta-spark_4.1_2.13-0.1.jar", "delta-storage-0.1.jar", f"delta-spark_4.1_2.13-{version}.jar"):
+    *others, last = java._JARS
+    for name in ("delta-spark_4.1_2.13-0.1.jar", "delta-storage-0.1.jar", *others):
         (tmp_path / name).touch()
+    assert f"delta-spark_4.1_2.13-{version}.jar" in others
     assert java.jars() == []
-    (tmp_path / f"delta-storage-{version}.jar").touch()
+    (tmp_path / last).touch()
     java.archive().touch()
     assert java.fetch_jars() == java.jars()
     assert {file.name for file in tmp_path.iterdir()} == {*(jar.name for jar in java.jars()), "classes.jsa"}
-    assert len(java.jars()) == 2
+    assert len(java.jars()) == 3
 
 
 def opened(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -76,3 +79,15 @@ def test_an_archive_that_does_not_fit_is_passed_over_in_silence(tmp_path: Path) 
     assert found.stdout == f"['-XX:SharedArchiveFile={elsewhere}/classes.jsa']\n3 rows\n", found.stderr[-1000:]
     assert "archive" not in found.stderr
     assert "shared class paths mismatch" not in found.stderr
+
+
+def test_the_rights_of_a_file_are_set_without_a_program(spark: SparkSession, tmp_path: Path) -> None:
+    if not java.jars():
+        pytest.skip("the jars are not kept here")
+    context = spark.sparkContext
+    place = context._jvm.org.apache.hadoop.fs.Path(tmp_path.as_uri())  # type: ignore[union-attr]
+    files = place.getFileSystem(context._jsc.hadoopConfiguration())
+    assert files.getClass().getName() == java.FILES
+    spark.range(1).coalesce(1).write.parquet(str(tmp_path / "written"))
+    written = next((tmp_path / "written").glob("part-*.parquet"))
+    assert written.stat().st_mode & 0o777 == 0o644

@@ -1,4 +1,7 @@
-"""What Java needs of this machine, fetched and made once by `make setup`: the two Delta jars, and an archive of classes read before.
+"""What Java needs of this machine, fetched and made once by `make setup`: jars, and an archive of classes read before.
+
+The jars are Delta's two, and one of files of this machine by Java's own means: for the rights of every file that it writes, Hadoop else
+starts a program (`chmod`), which for a small table takes as long as the writing.
 
 The archive is Java's own (class data sharing: JEP 310 and 350): the classes of Spark, Delta and Scala as a Java in use has them, mapped
 into the next one instead of being read, checked and laid out anew. A Java that did not make it, or finds other jars, passes it over.
@@ -13,9 +16,16 @@ from pyspark.sql import SparkSession
 from promoloop import home
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
-_JARS = tuple(f"{name}-{DELTA_PACKAGE.rpartition(':')[2]}.jar" for name in ("delta-spark_4.1_2.13", "delta-storage"))
+_FILES_PACKAGE = "com.globalmentor:hadoop-bare-naked-local-fs:0.1.0"
+FILES = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
+# by their names here: those Spark gives them, which begin with their group
+_JARS = {
+    **{f"{name}-{DELTA_PACKAGE.rpartition(':')[2]}.jar": "io.delta" for name in ("delta-spark_4.1_2.13", "delta-storage")},
+    "hadoop-bare-naked-local-fs-0.1.0.jar": "com.globalmentor",
+}
 _LOCAL = (
     "-XX:+UseParallelGC",  # the collector of least work: all that runs is a tenth faster than by G1, on two cores
+    "-XX:InitialRAMPercentage=10",  # what queries leave behind has room from the start: the heap would grow to it by full collections
     "-XX:MetaspaceSize=512m",  # it grows to that of a loop in steps, and each would begin with a full collection
     "-XX:ReservedCodeCacheSize=512m",  # room for what queries become once they are hot
     "-XX:SweeperThreshold=8",  # Java 17 would sweep it at every 3 MB
@@ -37,12 +47,12 @@ _QUIET = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")  # of an archive it does not
 
 
 def jars_folder() -> Path:
-    """Where `make setup` keeps the two Delta jars and the archive of classes."""
+    """Where `make setup` keeps the jars and the archive of classes."""
     return home.root() / ".jars"
 
 
 def jars() -> list[Path]:
-    """The Delta jars of the version we ask for; none unless both are kept."""
+    """The jars of the versions we ask for; none unless all are kept."""
     wanted = [jars_folder() / jar for jar in _JARS]
     return wanted if all(jar.is_file() for jar in wanted) else []
 
@@ -62,7 +72,7 @@ def options(is_stream: bool) -> list[str]:
 
 
 def fetch_jars() -> list[Path]:
-    """Keep the Delta jars of the version we ask for in `jars_folder()`, and no others."""
+    """Keep the jars of the versions we ask for in `jars_folder()`, and no others."""
     if not jars():
         _resolve()
     for jar in set(jars_folder().glob("*.jar")) - set(jars()):
@@ -71,11 +81,11 @@ def fetch_jars() -> list[Path]:
 
 
 def _resolve() -> None:
-    """Resolve the Delta jars by their coordinates (Ivy, through Spark)."""
+    """Resolve the jars by their coordinates (Ivy, through Spark)."""
     with tempfile.TemporaryDirectory() as ivy:
         spark = (
             SparkSession.builder.master("local[1]")
-            .config("spark.jars.packages", DELTA_PACKAGE)
+            .config("spark.jars.packages", f"{DELTA_PACKAGE},{_FILES_PACKAGE}")
             .config("spark.jars.ivy", ivy)
             .config("spark.driver.host", "127.0.0.1")
             .config("spark.driver.bindAddress", "127.0.0.1")
@@ -84,11 +94,11 @@ def _resolve() -> None:
         )
         spark.stop()
         jars_folder().mkdir(parents=True, exist_ok=True)
-        for name in _JARS:  # the kernel jars that come along serve catalogs alone
+        for name, group in _JARS.items():  # the kernel jars that come along serve catalogs alone
             partial = jars_folder() / f"{name}.part"
-            shutil.copyfile(Path(ivy, "jars", f"io.delta_{name}"), partial)
+            shutil.copyfile(Path(ivy, "jars", f"{group}_{name}"), partial)
             partial.rename(jars_folder() / name)
 
 
 if __name__ == "__main__":
-    print(f"Delta jars: {', '.join(jar.name for jar in fetch_jars())}")
+    print(f"jars: {', '.join(jar.name for jar in fetch_jars())}")

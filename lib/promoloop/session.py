@@ -89,7 +89,7 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     options: _Options = {
         **_EVERYWHERE,
-        **_delta(settings),
+        **_jars(settings),
         "spark.driver.memory": settings.spark.driver_memory,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
@@ -128,14 +128,14 @@ def _local(settings: Settings, is_stream: bool) -> SparkSession:
     return spark
 
 
-def _delta(settings: Settings) -> _Options:
+def _jars(settings: Settings) -> _Options:
     """On the path that Java starts with, so that its archive of classes holds them too; executors of their own are sent them."""
     kept = [str(jar) for jar in java.jars()]
     if not kept:
         return {"spark.jars.packages": java.DELTA_PACKAGE}
     if settings.spark.master.startswith("local-cluster") or any(os.pathsep in jar for jar in kept):
         return {"spark.jars": ",".join(kept)}
-    return {"spark.driver.extraClassPath": os.pathsep.join(kept)}
+    return {"spark.driver.extraClassPath": os.pathsep.join(kept), "spark.hadoop.fs.file.impl": java.FILES}
 
 
 def _few_rows(settings: Settings) -> dict[str, str]:
