@@ -106,6 +106,8 @@ def version_in_use(settings: Settings, name: str, trained_by: str) -> str:
 
 def cards(settings: Settings) -> list[dict[str, Any]]:
     """The card of every champion, by name: name, version, as_of, seed, params, figures and what its training added."""
+    if _is_bare(settings):
+        return []
     client = _client(settings)
     prefix = _registered(settings, "")
     found = []
@@ -143,9 +145,7 @@ def copy(settings: Settings, into: Settings) -> None:
 
     Of a local store; one on a server is not copied, and `into`, a folder, begins empty.
     """
-    folder, target = _folder(settings), _folder(into)
-    uri = settings.paths.models
-    store = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:") else folder and folder / "mlflow.db"
+    store, target = _store(settings), _folder(into)
     if store is None or target is None or not store.is_file():
         return
     target.mkdir(parents=True, exist_ok=True)
@@ -155,6 +155,8 @@ def copy(settings: Settings, into: Settings) -> None:
 
 
 def _versions(settings: Settings) -> list[Any]:
+    if _is_bare(settings):
+        return []
     client, prefix = _client(settings), _registered(settings, "")
     named = sorted(model.name for model in client.search_registered_models(max_results=1000) if model.name.startswith(prefix))
     ordered = [sorted(client.search_model_versions(f"name = '{name}'"), key=lambda version: int(version.version)) for name in named]
@@ -225,10 +227,13 @@ def _experiment(client: Any, settings: Settings, name: str) -> str:
 
 def _champion(settings: Settings, name: str, trained_by: str) -> Any:
     """The champion; where it learned from later days than run.as_of may know, the newest version that did not."""
+    missing = UserError(f"model {name} is missing under {settings.paths.models}: run {trained_by} first")
+    if _is_bare(settings):
+        raise missing
     client, registered, day = _client(settings), _registered(settings, name), settings.run.as_of.isoformat()
     champion = _in_use(client, registered)
     if champion is None:
-        raise UserError(f"model {name} is missing under {settings.paths.models}: run {trained_by} first")
+        raise missing
     if _learned_before(champion) <= day:
         return champion
     known = [version for version in client.search_model_versions(f"name = '{registered}'") if _learned_before(version) <= day]
@@ -277,6 +282,18 @@ def _folder(settings: Settings) -> Path | None:
         raise UserError(f"paths.models {settings.paths.models!r}: give a folder, or the URI of an MLflow server or of its database")
     path = Path(re.sub(r"^(file:(//)?(?=/)|file:|sqlite:///)", "", settings.paths.models)).resolve()
     return path.parent if kind == "sqlite" else path
+
+
+def _store(settings: Settings) -> Path | None:
+    """The file of the local store, whether it is there yet or not; None where `paths.models` names a server."""
+    folder, uri = _folder(settings), settings.paths.models
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:") else folder and folder / "mlflow.db"
+
+
+def _is_bare(settings: Settings) -> bool:
+    """Whether there is no store yet, so that nobody who only looks makes one: laying it out takes MLflow seconds."""
+    store = _store(settings)
+    return store is not None and not store.is_file()
 
 
 def _shared(settings: Settings) -> str:
