@@ -1,5 +1,6 @@
 """One Spark for the whole run, and settings whose every place is a temporary folder."""
 
+import gc
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ import behaviour_builder
 import one_spark
 import randomised_shop
 from places import made_once, settings_in
-from promoloop import session
+from promoloop import registry, session
 from promoloop.cli import jobs
 from promoloop.settings import Settings
 
@@ -44,6 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in long)  # files of long tests first: no core is to wait at the end for the last of them
 
 
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what was imported stays: it is no place to look for garbage, a dozen times
+
+
 @pytest.fixture(scope="session")
 def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     door = getattr(request.config, "workerinput", {}).get("door")
@@ -55,6 +61,25 @@ def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for name, value in {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.adaptive.enabled": "false"}.items():
             opened.conf.set(name, value)
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stores_laid_out_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new store of models is a copy of an empty one: MLflow would lay out each anew, in fifty steps that take seconds."""
+    opened = registry._client
+
+    def lay_out(settings: Settings) -> None:
+        opened(settings).search_registered_models()
+
+    def copied_first(settings: Settings) -> Any:
+        store = registry._store(settings)
+        if store is not None and not store.is_file():
+            registry.copy(made_once(tmp_path_factory, "store", lay_out), settings)
+        return opened(settings)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(registry, "_client", copied_first)
+        yield
 
 
 @pytest.fixture
