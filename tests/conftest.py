@@ -1,11 +1,13 @@
 """One Spark for the whole run, and settings whose every place is a temporary folder."""
 
 import gc
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -14,10 +16,11 @@ from pyspark.sql import SparkSession
 import behaviour_builder
 import one_spark
 import randomised_shop
-from places import made_once, settings_in
+from places import QUICK, made_once, settings_in
 from promoloop import registry, session
 from promoloop.cli import jobs
 from promoloop.settings import Settings
+from promoloop.tables import Table, store
 
 _shared = pytest.StashKey[tuple[ExitStack, SparkSession]]()
 
@@ -56,29 +59,40 @@ def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with ExitStack() as stack:
         place = settings_in(tmp_path_factory.mktemp("session"))
         opened = one_spark.joined(door) if door else stack.enter_context(session.opened(place))
-        # what a query on next to nothing costs is the suite's time. Whole stages are compiled as ever; the small projections around them,
-        # written anew in every task, are a tenth of it, and plans made anew after each stage another one
-        for name, value in {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.adaptive.enabled": "false"}.items():
+        for name, value in QUICK.items():
             opened.conf.set(name, value)
         yield opened
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _stores_laid_out_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A new store of models is a copy of an empty one: MLflow would lay out each anew, in fifty steps that take seconds."""
-    opened = registry._client
+def _laid_out_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Of what is laid out empty the first is made, and the others are its copies: tables, and MLflow's stores, which take it seconds."""
+    opened, lay_out = registry._client, store._lay_out
+    empty, one = dict[str, Path](), Lock()
 
-    def lay_out(settings: Settings) -> None:
-        opened(settings).search_registered_models()
-
-    def copied_first(settings: Settings) -> Any:
-        store = registry._store(settings)
-        if store is not None and not store.is_file():
-            registry.copy(made_once(tmp_path_factory, "store", lay_out), settings)
+    def opened_as_copy(settings: Settings) -> Any:
+        place = registry._store(settings)
+        if place is not None and not place.is_file():
+            registry.copy(made_once(tmp_path_factory, "store", lambda first: opened(first).search_registered_models()), settings)
         return opened(settings)
 
+    def laid_out_as_copy(spark: SparkSession, settings: Settings, table: Table) -> None:
+        place = store.path_of(settings, table)
+        if place is None or place.exists():
+            return lay_out(spark, settings, table)
+        with one:  # threads of one job may begin the same table at once; an id of a table is that of all its copies
+            if table.name not in empty:
+                first = made_once(tmp_path_factory, f"empty-{table.name}", lambda first: lay_out(spark, first, table))
+                empty[table.name] = Path(first.paths.vault if table.place == "vault" else first.paths.tables, table.name)
+            if not place.exists():
+                partial = place.with_name(f"{place.name}.part")
+                shutil.copytree(empty[table.name], partial)
+                partial.rename(place)
+        return None
+
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(registry, "_client", copied_first)
+        patched.setattr(registry, "_client", opened_as_copy)
+        patched.setattr(store, "_lay_out", laid_out_as_copy)
         yield
 
 

@@ -15,6 +15,12 @@ from promoloop.settings import Settings, load
 # one Java writes all tables of the tests, so its lock guards commits, without a dozen `readlink` processes for each
 _COMMITS = "spark.java_options=-Dspark.delta.logStore.file.impl=io.delta.storage.LocalLogStore"
 
+# what a query on next to nothing costs is the suite's time. Whole stages are compiled as ever; the small projections around them, written
+# anew in every task, are a tenth of it, and plans made anew after each stage another one, so what those make of a small shuffle, one
+# partition, is said beforehand
+QUICK = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.adaptive.enabled": "false", "spark.sql.shuffle.partitions": "1"}
+AS_PEOPLE_RUN_IT = {"spark.sql.adaptive.enabled": "true", "spark.sql.shuffle.partitions": "2"}
+
 
 def settings_in(folder: Path, *assignments: str) -> Settings:
     """CI settings with all paths under `folder`."""

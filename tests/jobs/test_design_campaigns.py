@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 import randomised_shop
+from places import copied
 from promoloop import home, tables
 from promoloop.cli import design
 from promoloop.errors import UserError
@@ -21,14 +22,10 @@ from promoloop.settings import Settings
 _SMALL = ("depths=[0.1,0.3]", "thresholds=[0.0,1.0]", "days=[7]", "budget_levels=[0.5,1.0]", "population=6", "generations=3")
 
 
-def store(spark: SparkSession, settings: Settings) -> None:
-    randomised_shop.store(randomised_shop.build(spark, users=120), settings)
-
-
 @pytest.mark.slow
 def test_designs_are_bred_chosen_and_solved_in_full(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
     settings = settings_with(*(f"design.{one}" for one in _SMALL), "allocation.budget=40")
-    store(spark, settings)
+    randomised_shop.store(randomised_shop.build(spark, users=120), settings)
     console = Console(width=160, record=True, file=StringIO())
     console.print(design.designed(console, spark, settings))
     said = console.export_text()
@@ -73,8 +70,7 @@ def test_what_is_not_run_is_proposed_to_end() -> None:
     assert (tea["starts"], tea["ends"]) == ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")
 
 
-def test_nothing_open_is_nothing_to_design(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
-    settings = settings_with("run.as_of=2026-05-01", "allocation.budget=40")
-    store(spark, settings)
+def test_nothing_open_is_nothing_to_design(spark: SparkSession, scored: Settings, settings_with: Callable[..., Settings]) -> None:
+    settings = copied(scored, settings_with("run.as_of=2026-05-01", "allocation.budget=40"))
     with pytest.raises(UserError, match="nothing to design"):
         design.designed(Console(file=StringIO()), spark, settings)

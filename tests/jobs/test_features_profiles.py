@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from behaviour_builder import PROFILED_BY, busy_shop, store
-from places import copied
+from places import AS_PEOPLE_RUN_IT, copied
 from promoloop import profiles, registry, session, tables
 from promoloop.errors import UserError
 from promoloop.settings import Settings
@@ -38,7 +38,7 @@ def test_every_user_is_judged_and_a_second_run_changes_nothing(spark: SparkSessi
     assert tuple(summary) == (240,) * 7
     versions = judged.select("model_versions").first()[0]
     cards = registry.cards(settings)
-    with session.options(spark, {"spark.sql.adaptive.enabled": "true"}):  # as people run it; plans made once gave the first
+    with session.options(spark, AS_PEOPLE_RUN_IT):  # plans made once, on one partition, gave the first
         for step in PROFILED_BY:
             job(step).run(spark, settings)
     assert hashes(spark, settings) == first

@@ -6,6 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import scanning
+from places import AS_PEOPLE_RUN_IT
 from promoloop import home, session, tables
 from promoloop.cli import app
 from promoloop.settings import Settings
@@ -42,7 +43,7 @@ def test_the_notebook_runs_from_top_to_bottom_and_nothing_it_leaves_names_anybod
 ) -> None:
     mpl.use("Agg")
     overrides = [f"paths.{name}={value}" for name, value in settings.paths.model_dump().items()]
-    with session.options(spark, {"spark.sql.adaptive.enabled": "true"}):  # as people run it; other tests have plans made once
+    with session.options(spark, AS_PEOPLE_RUN_IT):
         runpy.run_path(str(NOTEBOOK), init_globals={"overrides": [*overrides, "shop.users=300", "shop.items=80"]})
     said = capsys.readouterr().out
     assert "evaluate_promotions: Outcome(" in said

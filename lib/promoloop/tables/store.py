@@ -139,13 +139,18 @@ def _begun(spark: SparkSession, settings: Settings, table: Table) -> Commit:
     newest = _newest(spark, settings, table)
     if newest is not None:
         return newest
+    _lay_out(spark, settings, table)
+    created = _newest(spark, settings, table)  # more than created, where another began it at once
+    return created or Commit(0, 0, is_creation=True)
+
+
+def _lay_out(spark: SparkSession, settings: Settings, table: Table) -> None:
+    """Create the table empty, unless another did meanwhile."""
     columns = ", ".join(f"`{column.name}` {column.type}{'' if table.is_nullable(column) else ' NOT NULL'}" for column in table.columns)
     clustering = f" CLUSTER BY ({', '.join(table.clustering)})" if table.clustering else ""
     statistics = f" TBLPROPERTIES ('delta.dataSkippingStatsColumns' = '{','.join(_measured(table))}')"
     with _creating:  # streams of one job may begin the same table at once
         spark.sql(f"CREATE TABLE IF NOT EXISTS {address(settings, table)} ({columns}) USING delta{clustering}{statistics}")
-    created = _newest(spark, settings, table)  # more than created, where another began it at once
-    return created or Commit(0, 0, is_creation=True)
 
 
 def _measured(table: Table) -> list[str]:
