@@ -22,7 +22,7 @@ setup: $(READY) ## Make .venv from requirements.lock, fetch three jars, archive 
 demo: $(READY) ## Run the whole loop on the embedded shop; ends with a summary and a report
 	$(BIN)/promoloop run
 
-test: $(READY) zip ## All tests (about 11 minutes on 2 cores)
+test: $(READY) zip ## All tests (10 to 12 minutes on 2 cores)
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 test-fast: $(READY) ## Tests without a Spark session (under a minute)
