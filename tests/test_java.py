@@ -36,12 +36,16 @@ def test_only_a_stream_does_without_the_second_compiler() -> None:
 def test_jars_of_another_version_are_not_taken_and_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(java, "jars_folder", lambda: tmp_path)
     version = java.DELTA_PACKAGE.rpartition(":")[2]
-    *others, last = java._JARS
-    for name in ("delta-spark_4.1_2.13-0.1.jar", "delta-storage-0.1.jar", *others):
+    *delta, files = java._JARS
+    assert f"delta-spark_4.1_2.13-{version}.jar" in delta
+    for name in ("delta-spark_4.1_2.13-0.1.jar", "delta-storage-0.1.jar", delta[0], files):
         (tmp_path / name).touch()
-    assert f"delta-spark_4.1_2.13-{version}.jar" in others
     assert java.jars() == []
-    (tmp_path / last).touch()
+    (tmp_path / files).rename(tmp_path / delta[1])
+    assert [jar.name for jar in java.jars()] == delta, "as a checkout of before has them"
+    assert not java.sets_rights()
+    (tmp_path / files).touch()
+    assert java.sets_rights()
     java.archive().touch()
     assert java.fetch_jars() == java.jars()
     assert {file.name for file in tmp_path.iterdir()} == {*(jar.name for jar in java.jars()), "classes.jsa"}
@@ -82,8 +86,8 @@ def test_an_archive_that_does_not_fit_is_passed_over_in_silence(tmp_path: Path) 
 
 
 def test_the_rights_of_a_file_are_set_without_a_program(spark: SparkSession, tmp_path: Path) -> None:
-    if not java.jars():
-        pytest.skip("the jars are not kept here")
+    if not java.sets_rights():
+        pytest.skip("the jar is not kept here")
     context = spark.sparkContext
     place = context._jvm.org.apache.hadoop.fs.Path(tmp_path.as_uri())  # type: ignore[union-attr]
     files = place.getFileSystem(context._jsc.hadoopConfiguration())

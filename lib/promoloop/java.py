@@ -52,9 +52,14 @@ def jars_folder() -> Path:
 
 
 def jars() -> list[Path]:
-    """The jars of the versions we ask for; none unless all are kept."""
-    wanted = [jars_folder() / jar for jar in _JARS]
-    return wanted if all(jar.is_file() for jar in wanted) else []
+    """The jars of the versions we ask for that are kept; none unless both of Delta are."""
+    kept = [jars_folder() / name for name in _JARS if (jars_folder() / name).is_file()]
+    return kept if sum(_JARS[jar.name] == "io.delta" for jar in kept) == 2 else []
+
+
+def sets_rights() -> bool:
+    """Whether the jar of local files is among those of `jars()`: a checkout of before has it once `make setup` has run again."""
+    return any(_JARS[jar.name] == "com.globalmentor" for jar in jars())
 
 
 def archive() -> Path:
@@ -73,7 +78,7 @@ def options(is_stream: bool) -> list[str]:
 
 def fetch_jars() -> list[Path]:
     """Keep the jars of the versions we ask for in `jars_folder()`, and no others."""
-    if not jars():
+    if len(jars()) < len(_JARS):
         _resolve()
     for jar in set(jars_folder().glob("*.jar")) - set(jars()):
         jar.unlink()

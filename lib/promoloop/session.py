@@ -135,7 +135,8 @@ def _jars(settings: Settings) -> _Options:
         return {"spark.jars.packages": java.DELTA_PACKAGE}
     if settings.spark.master.startswith("local-cluster") or any(os.pathsep in jar for jar in kept):
         return {"spark.jars": ",".join(kept)}
-    return {"spark.driver.extraClassPath": os.pathsep.join(kept), "spark.hadoop.fs.file.impl": java.FILES}
+    files: _Options = {"spark.hadoop.fs.file.impl": java.FILES} if java.sets_rights() else {}
+    return {"spark.driver.extraClassPath": os.pathsep.join(kept), **files}
 
 
 def _few_rows(settings: Settings) -> dict[str, str]:
