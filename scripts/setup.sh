@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv from the hash-pinned lock, with uv if it is there, otherwise venv and pip; find Java; fetch Delta's two jars and one of local files, and
-# have Java archive the classes of Spark, once.
+# Make .venv from the hash-pinned lock, with uv if it is there, otherwise venv and pip; find Java; fetch Delta's two jars and one of
+# local files, and have Java archive the classes of Spark, once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${1:-python3.11}"

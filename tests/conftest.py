@@ -68,12 +68,12 @@ def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def _laid_out_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Of what is laid out empty the first is made, and the others are its copies: tables, and MLflow's stores, which take it seconds."""
     opened, lay_out = registry._client, store._lay_out
-    empty, one = dict[str, Path](), Lock()
+    empty, one = dict[str, Path | None](), Lock()
 
     def opened_as_copy(settings: Settings) -> Any:
         place = registry._store(settings)
         if place is not None and not place.is_file():
-            registry.copy(made_once(tmp_path_factory, "store", lambda first: opened(first).search_registered_models()), settings)
+            registry.copy(made_once(tmp_path_factory, "store", lambda made: opened(made).search_registered_models()), settings)
         return opened(settings)
 
     def laid_out_as_copy(spark: SparkSession, settings: Settings, table: Table) -> None:
@@ -82,8 +82,8 @@ def _laid_out_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             return lay_out(spark, settings, table)
         with one:  # threads of one job may begin the same table at once; an id of a table is that of all its copies
             if table.name not in empty:
-                first = made_once(tmp_path_factory, f"empty-{table.name}", lambda first: lay_out(spark, first, table))
-                empty[table.name] = Path(first.paths.vault if table.place == "vault" else first.paths.tables, table.name)
+                first = made_once(tmp_path_factory, f"empty-{table.name}", lambda made: lay_out(spark, made, table))
+                empty[table.name] = store.path_of(first, table)
             if not place.exists():
                 partial = place.with_name(f"{place.name}.part")
                 shutil.copytree(empty[table.name], partial)

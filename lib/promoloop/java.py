@@ -18,11 +18,9 @@ from promoloop import home
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.4.0"
 _FILES_PACKAGE = "com.globalmentor:hadoop-bare-naked-local-fs:0.1.0"
 FILES = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
-# by their names here: those Spark gives them, which begin with their group
-_JARS = {
-    **{f"{name}-{DELTA_PACKAGE.rpartition(':')[2]}.jar": "io.delta" for name in ("delta-spark_4.1_2.13", "delta-storage")},
-    "hadoop-bare-naked-local-fs-0.1.0.jar": "com.globalmentor",
-}
+_DELTA_JARS = tuple(f"{name}-{DELTA_PACKAGE.rpartition(':')[2]}.jar" for name in ("delta-spark_4.1_2.13", "delta-storage"))
+_FILES_JAR = "{1}-{2}.jar".format(*_FILES_PACKAGE.split(":"))
+_JARS = (*_DELTA_JARS, _FILES_JAR)
 _LOCAL = (
     "-XX:+UseParallelGC",  # the collector of least work: all that runs is a tenth faster than by G1, on two cores
     "-XX:InitialRAMPercentage=10",  # what queries leave behind has room from the start: the heap would grow to it by full collections
@@ -53,13 +51,13 @@ def jars_folder() -> Path:
 
 def jars() -> list[Path]:
     """The jars of the versions we ask for that are kept; none unless both of Delta are."""
-    kept = [jars_folder() / name for name in _JARS if (jars_folder() / name).is_file()]
-    return kept if sum(_JARS[jar.name] == "io.delta" for jar in kept) == 2 else []
+    kept = [name for name in _JARS if (jars_folder() / name).is_file()]
+    return [jars_folder() / name for name in kept] if set(_DELTA_JARS) <= set(kept) else []
 
 
 def sets_rights() -> bool:
-    """Whether the jar of local files is among those of `jars()`: a checkout of before has it once `make setup` has run again."""
-    return any(_JARS[jar.name] == "com.globalmentor" for jar in jars())
+    """Whether the jar of local files is kept: a checkout of before has it once `make setup` has run again."""
+    return (jars_folder() / _FILES_JAR).is_file()
 
 
 def archive() -> Path:
@@ -99,9 +97,10 @@ def _resolve() -> None:
         )
         spark.stop()
         jars_folder().mkdir(parents=True, exist_ok=True)
-        for name, group in _JARS.items():  # the kernel jars that come along serve catalogs alone
+        for name in _JARS:  # the kernel jars that come along serve catalogs alone
             partial = jars_folder() / f"{name}.part"
-            shutil.copyfile(Path(ivy, "jars", f"{group}_{name}"), partial)
+            (found,) = Path(ivy, "jars").glob(f"*_{name}")  # Spark puts the group before the name
+            shutil.copyfile(found, partial)
             partial.rename(jars_folder() / name)
 
 

@@ -106,14 +106,10 @@ def version_in_use(settings: Settings, name: str, trained_by: str) -> str:
 
 def cards(settings: Settings) -> list[dict[str, Any]]:
     """The card of every champion, by name: name, version, as_of, seed, params, figures and what its training added."""
-    if _is_bare(settings):
-        return []
-    client = _client(settings)
-    prefix = _registered(settings, "")
     found = []
-    for registered in client.search_registered_models(max_results=1000):
-        if registered.name.startswith(prefix) and CHAMPION in registered.aliases:
-            version = client.get_model_version_by_alias(registered.name, CHAMPION)
+    for registered in _models(settings):
+        if CHAMPION in registered.aliases:
+            version = _client(settings).get_model_version_by_alias(registered.name, CHAMPION)
             with tempfile.TemporaryDirectory() as folder:
                 path = _downloaded(settings, version, _CARD, folder)
                 found.append({**json.loads(Path(path).read_text()), "version": str(version.version)})
@@ -154,13 +150,18 @@ def copy(settings: Settings, into: Settings) -> None:
         copied.execute("UPDATE experiments SET artifact_location = ?", ((target / "artifacts").as_uri(),))
 
 
-def _versions(settings: Settings) -> list[Any]:
+def _models(settings: Settings) -> list[Any]:
     if _is_bare(settings):
         return []
-    client, prefix = _client(settings), _registered(settings, "")
-    named = sorted(model.name for model in client.search_registered_models(max_results=1000) if model.name.startswith(prefix))
-    ordered = [sorted(client.search_model_versions(f"name = '{name}'"), key=lambda version: int(version.version)) for name in named]
-    return [version for of_name in ordered for version in of_name]
+    prefix = _registered(settings, "")
+    return [model for model in _client(settings).search_registered_models(max_results=1000) if model.name.startswith(prefix)]
+
+
+def _versions(settings: Settings) -> list[Any]:
+    found = []
+    for name in sorted(model.name for model in _models(settings)):
+        found += sorted(_client(settings).search_model_versions(f"name = '{name}'"), key=lambda version: int(version.version))
+    return found
 
 
 def _log(settings: Settings, name: str, save: Any, figures: Figures, params: Params, card: Mapping[str, Any]) -> str:
@@ -227,16 +228,14 @@ def _experiment(client: Any, settings: Settings, name: str) -> str:
 
 def _champion(settings: Settings, name: str, trained_by: str) -> Any:
     """The champion; where it learned from later days than run.as_of may know, the newest version that did not."""
-    missing = UserError(f"model {name} is missing under {settings.paths.models}: run {trained_by} first")
-    if _is_bare(settings):
-        raise missing
-    client, registered, day = _client(settings), _registered(settings, name), settings.run.as_of.isoformat()
-    champion = _in_use(client, registered)
+    registered, day = _registered(settings, name), settings.run.as_of.isoformat()
+    champion = None if _is_bare(settings) else _in_use(_client(settings), registered)
     if champion is None:
-        raise missing
+        raise UserError(f"model {name} is missing under {settings.paths.models}: run {trained_by} first")
     if _learned_before(champion) <= day:
         return champion
-    known = [version for version in client.search_model_versions(f"name = '{registered}'") if _learned_before(version) <= day]
+    trained = _client(settings).search_model_versions(f"name = '{registered}'")
+    known = [version for version in trained if _learned_before(version) <= day]
     if not known:
         raise UserError(
             f"model {name} learned from days before {_learned_before(champion)}, run.as_of is {day}: run {trained_by} for {day} first"
@@ -306,7 +305,7 @@ def _client(settings: Settings) -> Any:
     mlflow, folder, uri = _mlflow(), _folder(settings), settings.paths.models
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        uri = uri if uri.startswith("sqlite:") else f"sqlite:///{folder / 'mlflow.db'}"
+        uri = uri if uri.startswith("sqlite:") else f"sqlite:///{_store(settings)}"
     return mlflow.MlflowClient(tracking_uri=uri, registry_uri="databricks-uc" if uri == "databricks" else uri)
 
 

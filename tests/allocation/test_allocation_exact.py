@@ -73,7 +73,7 @@ def plan_of(block: Block, problem: Problem, solution: Solution) -> Plan:
 
 
 @pytest.mark.parametrize("solver", ["highs", "cbc"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(instance=instances())
 def test_the_plan_is_feasible_and_the_certificate_true(instance: tuple[Block, Problem], solver: str) -> None:
     block, problem = instance
