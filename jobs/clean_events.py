@@ -1,7 +1,6 @@
 """raw_events, users, items -> events, events_rejected, batches."""
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from promoloop import events, expectations, launch, sources, tables
 from promoloop.errors import UserError
@@ -24,13 +23,15 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
     def clean(received: DataFrame, take: int) -> None:
         judged = events.judge(received, users, items, rules, settings.events, is_price_given="price" in given)
-        known = tables.read_or_empty(spark, settings, tables.EVENTS)
-        verdicts = events.add_verdicts(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids)
+        known = tables.read(spark, settings, tables.EVENTS) if tables.exists(spark, settings, tables.EVENTS) else None
+        verdicts = events.add_verdicts(judged, known, mapping.has_own_ids)
         counts = events.per_batch(verdicts, rules, take).collect()
         before = tables.read_or_empty(spark, settings, tables.BATCHES)  # anew: the last take of this run may have been of the same batch
         events.gate(verdicts, counts, before, rules, settings.events.max_rejected_share)
         tables.append_once(events.accepted(verdicts, gap), settings, tables.EVENTS, "clean", take)
-        tables.append_once(events.rejected(verdicts, tables.RAW_EVENTS.column_names), settings, tables.EVENTS_REJECTED, "clean", take)
+        if any(row["rows_rejected"] for row in counts):  # else they would all be read once more, to find none
+            refused = events.rejected(verdicts, tables.RAW_EVENTS.column_names)
+            tables.append_once(refused, settings, tables.EVENTS_REJECTED, "clean", take)
         batches = spark.createDataFrame([row.asDict() for row in counts], tables.BATCHES.schema)
         tables.append_once(batches, settings, tables.BATCHES, "clean", take)
         totals.add(counts)

@@ -18,7 +18,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     received = events.received_again(tables.read(spark, settings, tables.EVENTS_REJECTED), tables.RAW_EVENTS.schema)
     judged = events.judge(received, users, items, rules, settings.events, is_price_given="price" in given)
     known = tables.read_or_empty(spark, settings, tables.EVENTS)
-    found = events.add_verdicts(judged, lambda days: known.where(F.col("occurred_on").isin(days)), mapping.has_own_ids)
+    found = events.add_verdicts(judged, known, mapping.has_own_ids)
     # those a run that was killed released already: they are events, and only have to leave the quarantine
     done = known.select("record_id", "event_id").distinct().withColumn("_is_released", F.lit(True))
     verdicts = found.join(done, ["record_id", "event_id"], "left")

@@ -39,9 +39,15 @@ def settle_many(rows: DataFrame) -> DataFrame:
 
 
 def settle_few(rows: DataFrame) -> DataFrame:
-    """As `settle`, of rows that are few as a rule: where they are, a join takes them to the others instead of moving every row of those."""
+    """As `settle`, of rows that are few as a rule: where they are, a join takes them to the others instead of moving every row of those.
+
+    Of none at all a plan knows it, and leaves out what would be joined with them.
+    """
     settled = settle(rows)
-    return F.broadcast(settled) if settled.limit(_FEW).count() < _FEW else settled
+    count = settled.limit(_FEW).count()
+    if count == 0:
+        return settled.where(F.lit(False))
+    return F.broadcast(settled) if count < _FEW else settled
 
 
 def side_by_side(spark: SparkSession, *tasks: Callable[[], _Made]) -> list[_Made]:

@@ -1,6 +1,6 @@
 """Each record's verdict: accepted, rejected with all its reasons, or duplicate; and the rows each verdict makes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,19 +18,23 @@ from promoloop.expectations import Rule
 REUSED = "event_id: used by another event"
 
 
-def add_verdicts(judged: DataFrame, history_of: Callable[[list[date]], DataFrame], has_own_ids: bool = False) -> DataFrame:
+def add_verdicts(judged: DataFrame, known: DataFrame | None, has_own_ids: bool = False) -> DataFrame:
     """Add `verdict` (accepted, rejected or duplicate) to records with reasons (`judging.judge`). Same rows.
 
-    `judged` is read several times: days and repeats are found now. `history_of(days)`: events accepted before, of those days.
-    `has_own_ids`: equal content under two ids is two events, else a repeat.
+    `judged` is read several times: days and repeats are found now. `known`: events accepted before, of which those of the same days are
+    looked at; None: there are none. `has_own_ids`: equal content under two ids is two events, else a repeat.
     """
-    days = [row["occurred_on"] for row in judged.where(F.size("reasons") == 0).select("occurred_on").distinct().collect()]
-    history = history_of(sorted(days))
+    history = None if known is None else known.where(F.col("occurred_on").isin(_days(judged)))
     verdicts = _by_ids(judged, history)
     return verdicts if has_own_ids else _drop_equal_contents(verdicts, history)
 
 
-def _by_ids(judged: DataFrame, history: DataFrame) -> DataFrame:
+def _days(judged: DataFrame) -> list[date]:
+    sound = judged.where(F.size("reasons") == 0)
+    return sorted(row["occurred_on"] for row in sound.select("occurred_on").distinct().collect())
+
+
+def _by_ids(judged: DataFrame, history: DataFrame | None) -> DataFrame:
     """Add `verdict` (accepted, rejected, duplicate); a record whose id an accepted one with other content has gets REUSED as reason.
 
     `judged`: records with reasons. `history`: events accepted before, of the same days. Same rows. A duplicate says what an
@@ -48,7 +52,7 @@ def _by_ids(judged: DataFrame, history: DataFrame) -> DataFrame:
     return once.drop("first_record_id", "first_fingerprint")
 
 
-def _drop_equal_contents(once: DataFrame, history: DataFrame) -> DataFrame:
+def _drop_equal_contents(once: DataFrame, history: DataFrame | None) -> DataFrame:
     """Call an accepted record duplicate where an accepted one received before says the same under another id. Same rows."""
     contents = repeated_contents(once.where(F.col("verdict") == "accepted"), history)
     again = F.col("first_record_id").isNotNull() & (F.col("first_record_id") != F.col("record_id"))
