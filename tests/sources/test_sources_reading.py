@@ -76,6 +76,40 @@ def test_a_header_names_whole_columns_each_once(spark: SparkSession, tmp_path: P
         read()
 
 
+def test_a_line_of_two_records_or_of_other_letters_is_unread_and_one_with_braces_is_not(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    one = '{"who":"ann","what":"buy","eur":"1.50"}'
+    lines = [
+        one,
+        one + one,  # as `cat` makes of two files where the first lacks its last line end
+        one + ", " + one,
+        one + " ann",
+        one + "  ",
+        '{"who":"ann","what":"a } b","eur":"1.50"}',
+        '{"who":"ann","what":"buy","eur":"1.50","more":{"a":[{"b":1},{"c":2}]}}',
+        "{'who':'ann','what':'{}}','eur':'1.50'}",
+    ]
+    (tmp_path / "b" / "1.json").write_bytes("\n".join(lines).encode() + b'\n{"who":"M\xfcller","what":"buy","eur":"1.50"}\n')
+    found = mapping(tmp_path, format="json")
+    rows = {row["row_number"]: row for row in raw(spark, found, tmp_path).collect()}
+    unread = {number for number, row in rows.items() if row["user_id"] is None}
+    assert (set(rows), unread) == (set(range(9)), {1, 2, 3, 8})
+    assert all(json.loads(rows[number]["_rescued"]).keys() == {"unread"} for number in unread)
+    assert {rows[number]["user_id"] for number in set(rows) - unread} == {"ann"}
+    (tmp_path / "b" / "1.json").unlink()
+    (tmp_path / "b" / "1.csv").write_bytes(b"ts,who,what,eur\n2026/01/02 10:00,M\xfcller,page,1\n2026/01/02 10:00,ann,page,1\n")
+    rows = {row["row_number"]: row for row in raw(spark, mapping(tmp_path), tmp_path).collect()}
+    assert {number: row["user_id"] for number, row in rows.items()} == {1: None, 2: "ann"}
+
+
+def test_a_csv_file_without_a_field_that_only_speaks_of_has_no_header(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.csv").write_text("ts,who,what,euro\n2026/01/02 10:00,ann,page,1\n")
+    stated = {"only": "eur > 0", "columns": {"occurred_at": "ts", "user_id": "who", "event_type": "what"}}
+    rows = raw(spark, mapping(tmp_path, **stated), tmp_path).collect()
+    assert [json.loads(row["_rescued"]).keys() for row in rows] == [{"unread"}, {"unread"}]
+
+
 def test_rescued_json_names_nobody(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     lines = ['{"ts": 1767344400, "who": "ann", "note": "call +33 612 345 678 or ann@mail.example"}', '{"ts": 1767344400, "who": "ann']

@@ -78,17 +78,13 @@ def _report(mapped: DataFrame, files: Files) -> SetCheck:
         files=files.files,
         count_records=count,
         sample=[_shown(row.asDict(), files) for row in mapped.where(is_sound).select(*columns).limit(5).collect()],
-        unmapped=[name for name in files.fields if not _is_used(name, files)],
+        unmapped=[name for name in files.fields if name not in files.used],
         new_fields=sorted(row["name"] for row in extra.collect()),
         unread_share=nulls["_unread"] / whole,
         failures=[(row["column"], row["n"] / whole, list(row["values"])) for row in failures.orderBy("column").collect()],
         null_shares={name: nulls[name] / whole for name in columns},
         words=sorted(row["event_type"] for row in words),
     )
-
-
-def _is_used(name: str, files: Files) -> bool:
-    return any(name in expression for expression in [*files.columns.values(), files.only or ""])
 
 
 def _shown(row: dict[str, object], files: Files) -> dict[str, str | None]:

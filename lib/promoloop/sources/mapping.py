@@ -73,10 +73,14 @@ class Files(Section):
         _refuse_unknown("vocabulary", self.vocabulary, EVENT_TYPES)
         return self
 
+    @property
+    def used(self) -> list[str]:
+        """The fields that columns or `only` speak of."""
+        return [name for name in self.fields if any(_speaks_of(said, name) for said in (*self.columns.values(), self.only or ""))]
+
     def is_personal(self, column: str) -> bool:
-        """Whether our `column` is made from a personal field: whether its expression holds the name as a word, in whatever case."""
-        said = self.columns[column]
-        return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said, re.IGNORECASE) for name in self.personal)
+        """Whether our `column` is made from a personal field."""
+        return any(_speaks_of(self.columns[column], name) for name in self.personal)
 
 
 class Mapping(Section):
@@ -151,6 +155,11 @@ def list_mappings() -> dict[str, str]:
     """Name and title of every mapping shipped in conf/sources."""
     shipped = sorted(entry.name for entry in (home.folder("conf") / "sources").iterdir() if entry.name.endswith(".toml"))
     return {name.removesuffix(".toml"): load_mapping(name.removesuffix(".toml")).title for name in shipped}
+
+
+def _speaks_of(expression: str, name: str) -> bool:
+    """Whether `expression` holds `name` as a word, in whatever case."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", expression, re.IGNORECASE) is not None
 
 
 def _refuse_unknown(key: str, names: Collection[str], known: Collection[str]) -> None:

@@ -196,10 +196,20 @@ def add_fields(arrived: DataFrame, files: Files) -> DataFrame:
     placed = [F.col(ours).alias(name) for ours, name in place.items()]
     if files.format in ("json", "csv"):
         lines = arrived.select(F.col("value").alias("line"), *placed)
-        return _add_csv_fields(lines, files) if files.format == "csv" else lines.withColumn("fields", F.from_json("line", _TEXTS))
+        return _add_csv_fields(lines, files) if files.format == "csv" else lines.withColumn("fields", _parse_json(F.col("line")))
     texts = [(F.lit(name), _as_text(arrived, name)) for name in arrived.columns if name not in place]
     fields = F.create_map(*[part for pair in texts for part in pair])
     return arrived.select(F.lit(None).cast("string").alias("line"), *placed, fields.alias("fields"))
+
+
+def _parse_json(line: Column) -> Column:
+    """Null, too, where a line is not UTF-8, of which Spark would guess letters, or more than one record, of which it would read one.
+
+    What follows a closing brace may be part of the record: only then is the line counted, which takes as long as reading it.
+    """
+    records = F.json_array_length(F.concat(F.lit("["), line, F.lit("]")))
+    is_one = ~F.rlike(line, F.lit(r"\}[\s\S]")) | (records == 1)
+    return F.when(F.is_valid_utf8(line) & is_one, F.from_json(line, _TEXTS))
 
 
 def _as_text(rows: DataFrame, name: str) -> Column:
@@ -212,10 +222,9 @@ def _as_text(rows: DataFrame, name: str) -> Column:
 
 def _add_csv_fields(lines: DataFrame, files: Files) -> DataFrame:
     """Fields by each file's own header: the line that names all columns the mapping uses. A file without one cannot be read."""
-    used = [name for name in files.fields if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said) for said in files.columns.values())]
     is_header = F.lit(True)
     edge = rf"\s*\"?\s*(\Q{files.separator}\E|$)"
-    for name in used:  # as a whole field: a line of data may well contain the word
+    for name in files.used:  # as a whole field: a line of data may well contain the word
         whole = rf"(^\ufeff?|\Q{files.separator}\E)\s*\"?\s*\Q{name}\E{edge}"
         is_header = is_header & F.contains(F.col("line"), F.lit(name)) & F.rlike(F.col("line"), F.lit(whole))
     headed = [(row["line"], row["source_file"]) for row in lines.where(is_header).select("line", "source_file").distinct().collect()]
@@ -223,7 +232,7 @@ def _add_csv_fields(lines: DataFrame, files: Files) -> DataFrame:
     for header in sorted({line for line, _ in headed}):
         with_header = [file for line, file in headed if line == header]
         fields = F.when(F.col("source_file").isin(with_header), _parse_line(header, files.separator)).otherwise(fields)
-    return lines.where(~is_header).withColumn("fields", fields)
+    return lines.where(~is_header).withColumn("fields", F.when(F.is_valid_utf8("line"), fields))
 
 
 def _parse_line(header: str, separator: str) -> Column:
