@@ -2,8 +2,8 @@
 
 `python bench/ingest.py --events 10000000 --history 2000000 20000000 --day 200000`
 
-Figures: ratio_to_plain_copy, and the seconds behind it; ratio_of_writing_twice: what is left of it where nothing is judged, the files copied
-into a table and raw_events into another; increment_ratio_20m_over_2m: the time to add a day to the longer history over that of the
+Figures: ratio_to_plain_copy, and the seconds behind it; ratio_of_writing_twice: what is left of it where nothing is judged, the files
+copied into a table and raw_events into another; increment_ratio_20m_over_2m: the time to add a day to the longer history over that of the
 shorter one, after a day on a day, which is not counted. Files are made by Spark: JSON lines, gz, one per 250,000 events, in
 the form of the embedded shop's export.
 """

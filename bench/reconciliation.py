@@ -1,8 +1,9 @@
 """Every row of UCI Online Retail accounted for: what plain Spark counts in the files against what ingest and clean made of them.
 
 `python bench/reconciliation.py --path FOLDER` (a folder of the data set's csv files by day). Per kind of trouble one figure, the rows of
-the files that show it, with how they were judged (accepted, rejected, duplicate); accounted is whether they add up and, where a rule
-forbids the trouble, whether each was rejected with its reason.
+the files that show it, with how they were judged (accepted, rejected, duplicate, or lost: not one of these); accounted is whether they
+add up, none is lost and, where a rule forbids the trouble, whether each was rejected with its reason. Of all rows the counts must be those
+that the job itself gives.
 """
 
 import argparse
@@ -35,13 +36,15 @@ say = partial(figures.say, "reconciliation", unit="rows", size="online_retail")
 
 
 def judged(spark: SparkSession, settings: Settings) -> DataFrame:
-    """raw_events with `verdict` and `reasons`; grain kept."""
+    """raw_events with `verdict` and `reasons`; grain kept. A duplicate says what an accepted record says; what is nowhere is lost."""
     raw = events.add_identity(tables.read(spark, settings, tables.RAW_EVENTS))
-    accepted = tables.read(spark, settings, tables.EVENTS).select("record_id", F.lit(True).alias("is_accepted"))
+    known = tables.read(spark, settings, tables.EVENTS)
+    accepted = known.select("record_id", F.lit(True).alias("is_accepted"))
+    said = known.select("fingerprint", F.lit(True).alias("is_said")).distinct()
     rejected = tables.read(spark, settings, tables.EVENTS_REJECTED).select("source_file", "row_number", "reasons")
-    verdict = F.when(F.col("is_accepted"), "accepted").when(F.col("reasons").isNotNull(), "rejected").otherwise("duplicate")
-    joined = raw.join(accepted, "record_id", "left").join(rejected, ["source_file", "row_number"], "left")
-    return joined.withColumn("verdict", verdict).cache()
+    verdict = F.when(F.col("is_accepted"), "accepted").when(F.col("reasons").isNotNull(), "rejected").when(F.col("is_said"), "duplicate")
+    joined = raw.join(accepted, "record_id", "left").join(rejected, ["source_file", "row_number"], "left").join(said, "fingerprint", "left")
+    return joined.withColumn("verdict", verdict.otherwise("lost")).cache()
 
 
 def count(rows: DataFrame, condition: str | Column) -> int:
@@ -60,6 +63,7 @@ def main() -> None:
         with session.opened(settings) as spark:
             jobs.load("ingest_events")(spark, settings)
             outcome = jobs.load("clean_events")(spark, settings)
+            told = {"accepted": outcome.rows_out, "rejected": outcome.rows_rejected, "duplicate": outcome.figures["rows_duplicate"]}
             rows = judged(spark, settings)
             files = spark.read.schema(_FIELDS).option("header", True).option("escape", '"').csv(f"{options.path}/*.csv").cache()
             for name, (in_files, in_table, reason) in _TROUBLES.items():
@@ -67,7 +71,9 @@ def main() -> None:
                 wanted = count(files, in_files)
                 more = {"under_half_a_cent": count(files, _TOO_SMALL)} if name == "non_positive_prices" else {}
                 judged_so = wanted + sum(more.values())
-                adds_up = sum(found.values()) == judged_so
+                adds_up = sum(found.values()) == judged_so and "lost" not in found
+                if name == "rows":
+                    adds_up &= all(found.get(verdict, 0) == number for verdict, number in told.items()) and wanted == outcome.rows_in
                 if reason:
                     adds_up &= count(rows, F.array_contains("reasons", reason)) == judged_so == found.get("rejected", 0)
                 say(name, wanted, accounted=adds_up, **found, **more)

@@ -11,6 +11,7 @@ from promoloop.tables import Table
 
 _FILLERS: dict[type[T.DataType], Any] = {
     T.StringType: "x",
+    T.BinaryType: b"x",
     T.IntegerType: 1,
     T.LongType: 1,
     T.DoubleType: 1.0,
