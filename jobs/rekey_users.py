@@ -18,13 +18,16 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         return Outcome(figures={"tables": 0})
     begun = privacy.started(settings, ring, newer)
     tables.require_all_taken(spark, settings)
+    vaults = [tables.VAULT] if tables.exists(spark, settings, tables.VAULT) else []
+    vault_key = privacy.load_vault_key(settings) if vaults else b""
+    for table in vaults:  # before the ring says that a re-keying began, which could not be finished
+        privacy.sealed_under(tables.read(spark, settings, table), vault_key)
     tables.replace_table(spark.createDataFrame(begun, tables.KEY_RING.schema), settings, tables.KEY_RING)
 
     keyed = {name for files in sources.load_mapping(settings.source.name).sets for name in files.keyed}
     application, rows = f"rekey-{begun[-1]['key_mark']}", 0
     naming = [table for table in tables.TABLES if not {"user_id", "record"}.isdisjoint(table.column_names)]
     rekeyed = [table for table in naming if tables.exists(spark, settings, table)]
-    vaults = [tables.VAULT] if tables.exists(spark, settings, tables.VAULT) else []
     for table in rekeyed:
         named = {"user_id", *(keyed if table.written_by in _FROM_SOURCE else ())}
         wrapped = tables.read(spark, settings, table).transform(privacy.wrap_all, named, newer)
@@ -32,9 +35,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
             wrapped = wrapped.transform(events.renew_identity)
         rows += tables.rewrite_once(wrapped, settings, table, application)
     for table in vaults:
-        secret, vault = privacy.load_vault_key(settings), tables.read(spark, settings, table)
-        privacy.sealed_under(vault, secret)
-        rows += tables.rewrite_once(privacy.reseal(vault, newer, secret), settings, table, application)
+        resealed = privacy.reseal(tables.read(spark, settings, table), newer, vault_key)
+        rows += tables.rewrite_once(resealed, settings, table, application)
     for table in (*rekeyed, *vaults):  # once all are: a run that was killed would vacuum again what it had before
         tables.vacuum(spark, settings, table)
     allocation.clear(spark, settings)

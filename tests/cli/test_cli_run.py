@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+import builders
+from promoloop import tables
 from promoloop.cli import app, journal, loop, status
+from promoloop.cli.jobs import load
+from promoloop.cli.reproduce import plan
 from promoloop.launch import Outcome
 from promoloop.settings import Settings
 
@@ -65,6 +69,19 @@ def test_a_broken_step_ends_in_one_line_and_later_steps_do_not_run(
         assert errors[0].endswith(" --from score_offers")
     if code == 1:
         assert "ZeroDivisionError: x" in Path(errors[0].split(" is in ")[1]).read_text()
+
+
+def test_what_another_job_writes_into_a_table_of_the_plan_is_not_of_the_plans_job(
+    spark: SparkSession, settings: Settings, jobs: Jobs
+) -> None:
+    lists = tables.ITEM_RECOMMENDATIONS
+    tables.replace_table(builders.rows(spark, lists, {}), settings, lists)
+    again = "tables.replace_table(tables.read(spark, settings, lists), settings, lists)"
+    jobs(stream_recommendations=f"from promoloop import tables; lists = tables.ITEM_RECOMMENDATIONS; {again}")
+    load("stream_recommendations")(spark, settings)
+    noted = tables.history(spark, settings, lists).orderBy("version").collect()
+    assert [row["job"] for row in noted] == [None, "recommend_items", "stream_recommendations"]
+    assert [row["version"] for row in plan._commits(spark, settings, "recommend_items", settings.run.run_id)[lists.name]] == [1]
 
 
 def test_what_native_code_prints_goes_to_the_log(

@@ -45,6 +45,19 @@ def pseudonyms(spark: SparkSession, settings: Settings) -> set[str]:
     return {row["user_id"] for row in tables.read(spark, settings, tables.RAW_EVENTS).collect()}
 
 
+def test_without_the_key_of_the_vault_nothing_begins(spark: SparkSession, settings_with: Callable[..., Settings], tmp_path: Path) -> None:
+    (tmp_path / "new.key").write_bytes(b"n" * 32)
+    new = f"privacy.new_key=file:{tmp_path}/new.key"
+    during = settings_with(new)
+    sealed = {"user_id": "a" * 64, "sealed": b"box", "key_mark": "of another key"}
+    tables.merge(rows(spark, tables.VAULT, sealed), during, tables.VAULT)
+    with pytest.raises(UserError, match=r"privacy\.vault_key: not the key"):
+        rekey.run(spark, during)
+    with pytest.raises(UserError, match=r"privacy\.vault_key: no file"):
+        rekey.run(spark, settings_with(new, f"privacy.vault_key=file:{tmp_path}/lost.key"))
+    assert not tables.exists(spark, during, tables.KEY_RING), "a ring begun would stop every ingest"
+
+
 @pytest.mark.slow
 def test_rekeying_goes_on_after_a_kill_and_leaves_no_old_pseudonym(
     spark: SparkSession, settings_with: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -52,9 +65,9 @@ def test_rekeying_goes_on_after_a_kill_and_leaves_no_old_pseudonym(
     new = f"file:{tmp_path}/new.key"
     (tmp_path / "new.key").write_bytes(b"n" * 32)
     (tmp_path / "third.key").write_bytes(b"t" * 32)
-    calm = "events.max_rejected_share=0.9"
-    before, during = settings_with(calm), settings_with(calm, f"privacy.new_key={new}")
-    after = settings_with(calm, f"privacy.key={new}")
+    calm = ("events.max_rejected_share=0.9", "run.as_of=2026-01-11")
+    before, during = settings_with(*calm), settings_with(*calm, f"privacy.new_key={new}")
+    after = settings_with(*calm, f"privacy.key={new}")
     write_files(Path(before.paths.landing))
     ingest.run(spark, before)
     with pytest.raises(UserError, match="run clean_events first"):
@@ -83,11 +96,11 @@ def test_rekeying_goes_on_after_a_kill_and_leaves_no_old_pseudonym(
         with pytest.raises(UserError, match="re-keying is unfinished"):
             ingest.run(spark, refused)
     with pytest.raises(UserError, match="to another key is unfinished"):
-        rekey.run(spark, settings_with(calm, f"privacy.new_key=file:{tmp_path}/third.key"))
+        rekey.run(spark, settings_with(*calm, f"privacy.new_key=file:{tmp_path}/third.key"))
     rekey.run(spark, during)
     assert rekey.run(spark, during).rows_out == 0
 
-    fresh = settings_in(tmp_path / "fresh", calm)
+    fresh = settings_in(tmp_path / "fresh", *calm)
     keys = fresh.privacy.model_copy(update={"new_key": new})
     rekey.run(spark, fresh.model_copy(update={"privacy": keys}))  # a ring alone: there is nothing to re-key yet
     write_files(Path(fresh.paths.landing))

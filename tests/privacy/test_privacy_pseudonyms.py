@@ -4,9 +4,11 @@ import hmac
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -84,6 +86,26 @@ def test_default_key_is_for_local_environments_alone(settings: Settings, setting
     assert len(privacy.load_key(settings).newest) >= 32
     with pytest.raises(UserError, match=r"privacy\.key: environment cluster"):
         privacy.load_key(settings_with("run.environment=cluster"))
+
+
+def test_default_keys_are_for_sparks_of_this_machine_alone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def on(tell: Callable[..., str]) -> None:
+        session = SimpleNamespace(conf=SimpleNamespace(get=tell))
+        monkeypatch.setattr(SparkSession, "getActiveSession", lambda: session)
+
+    def untold(*_: str) -> str:
+        raise PySparkException("[CONFIG_NOT_AVAILABLE]")
+
+    on(lambda *_: "local-cluster[2,1,1500]")
+    assert len(privacy.load_key(settings).newest) >= 32
+    on(lambda *_: "yarn")
+    with pytest.raises(UserError, match=r"privacy\.key: Spark's master yarn needs a key of its own"):
+        privacy.load_key(settings)
+    with pytest.raises(UserError, match=r"privacy\.vault_key: Spark's master yarn"):
+        privacy.load_vault_key(settings)
+    on(untold)
+    with pytest.raises(UserError, match=r"privacy\.key: Spark's master \(unknown\)"):
+        privacy.load_key(settings)
 
 
 def test_key_comes_from_the_file_referred_to(tmp_path: Path, settings_with: Callable[..., Settings]) -> None:

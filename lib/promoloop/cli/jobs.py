@@ -6,11 +6,11 @@ from importlib.resources import as_file
 from promoloop import home
 from promoloop.cli import loop
 from promoloop.errors import UserError
-from promoloop.launch import Job
+from promoloop.launch import Job, as_job
 
 
 def load(name: str) -> Job:
-    """The function `run` of `jobs/<name>.py`. Raises UserError naming a job there is not."""
+    """The function `run` of `jobs/<name>.py`, its writes noted as by that job. Raises UserError naming a job there is not."""
     loop.source_code(name)
     with as_file(home.folder("jobs") / f"{name}.py") as path:
         spec = importlib.util.spec_from_file_location(f"promoloop_job_{name}", path)
@@ -18,5 +18,4 @@ def load(name: str) -> Job:
             raise UserError(f"step {name} cannot be loaded from {path}")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    run: Job = module.run
-    return run
+    return as_job(module.run, name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from promoloop.errors import UserError
@@ -45,8 +46,8 @@ def purpose_key(secret: bytes, purpose: str) -> bytes:
 def load_key(settings: Settings) -> Key:
     """The pseudonym key that `privacy.key` refers to, as it is before any re-keying (see `ring.key_in_use`).
 
-    Without a reference the environments local and ci use a default key, and every other one is refused. Raises UserError where
-    the key is missing or shorter than 32 bytes.
+    Without a reference the environments local and ci use a default key, unless Spark's master is a cluster's; every other one is
+    refused. Raises UserError where the key is missing or shorter than 32 bytes.
     """
     return Key((_load(settings, "privacy.key", settings.privacy.key, _DEFAULT_KEY),))
 
@@ -65,11 +66,10 @@ def load_vault_key(settings: Settings) -> bytes:
 
 def _load(settings: Settings, setting: str, reference: str | None, default: bytes) -> bytes:
     if reference is None:
-        if settings.run.environment in ("local", "ci"):
+        place = _beyond_a_laptop(settings)
+        if place is None:
             return default
-        raise UserError(
-            f"{setting}: environment {settings.run.environment} needs a key of its own (file:PATH, env:NAME or secret:SCOPE/NAME)"
-        )
+        raise UserError(f"{setting}: {place} needs a key of its own (file:PATH, env:NAME or secret:SCOPE/NAME)")
     kind, _, name = reference.partition(":")
     if kind == "env":
         found = os.environ.get(name, "").encode()
@@ -83,6 +83,20 @@ def _load(settings: Settings, setting: str, reference: str | None, default: byte
     if len(found) < _MIN_KEY_BYTES:
         raise UserError(f"{setting}: {reference!r} holds {len(found)} bytes, at least {_MIN_KEY_BYTES} are needed")
     return found
+
+
+def _beyond_a_laptop(settings: Settings) -> str | None:
+    """What says that users may be real: the environment or, as that is local where nobody said, Spark's master. None: neither does."""
+    if settings.run.environment not in ("local", "ci"):
+        return f"environment {settings.run.environment}"
+    spark = SparkSession.getActiveSession()
+    if spark is None:
+        return None
+    try:
+        master = spark.conf.get("spark.master", "") or ""
+    except PySparkException:  # it is not told everywhere, as on Databricks
+        master = ""
+    return None if master.startswith("local") else f"Spark's master {master or '(unknown)'}"
 
 
 def _secret(setting: str, name: str) -> bytes:

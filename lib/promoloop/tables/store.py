@@ -169,8 +169,17 @@ def create(spark: SparkSession, settings: Settings, table: Table) -> None:
 
 def append_once(rows: DataFrame, settings: Settings, table: Table, application: str, version: int) -> int:
     """Append `rows` unless `version` (or a later one) of `application` was appended before; return rows written."""
-    writer = enforce(rows, table).write.format("delta").mode("append")
-    return _write(rows, settings, table, writer.option("txnAppId", application).option("txnVersion", version))
+    writer = enforce(rows, table).write.format("delta").mode("append").option("txnAppId", application).option("txnVersion", version)
+    return _write(rows, settings, table, writer, _take(application, version))
+
+
+def inputs_of(spark: SparkSession, settings: Settings, table: Table, application: str, version: int) -> dict[str, int]:
+    """Versions of other tables, by name, that `version` of `application` was made from, where it was lately appended; else none."""
+    return lineage.inputs_of(spark, address(settings, table), _take(application, version)) if exists(spark, settings, table) else {}
+
+
+def _take(application: str, version: int) -> str:
+    return f"{application} {version}"
 
 
 def merge(
@@ -292,10 +301,10 @@ def _replace_where(rows: DataFrame, settings: Settings, table: Table, where: str
     return _write(rows, settings, table, writer)
 
 
-def _write(rows: DataFrame, settings: Settings, table: Table, writer) -> int:  # type: ignore[no-untyped-def]
+def _write(rows: DataFrame, settings: Settings, table: Table, writer, take: str | None = None) -> int:  # type: ignore[no-untyped-def]
     spark = rows.sparkSession
     before = _begun(spark, settings, table).version
-    writer = writer.option("userMetadata", lineage.note_for_commit(settings, table))
+    writer = writer.option("userMetadata", lineage.note_for_commit(settings, table, take))
     name = address(settings, table)
     if _is_path(name):
         writer.save(_path(name))
