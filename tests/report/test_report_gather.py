@@ -73,7 +73,7 @@ def test_facts_add_up_batches_offers_and_redemptions(spark: SparkSession) -> Non
             {"batch_id": "b", **batch, "reasons": {"price": 1}},
             {"batch_id": "b", "take": -1, "rows_received": 0, "rows_accepted": 1, "rows_rejected": -1, "rows_duplicate": 0},
         ),
-        "offers": offers(spark, ("P1", "loyal", 3)),
+        "offers": offers(spark, ("P1", "loyal", 4)),
         "events": rows(spark, tables.EVENTS, redeemed),
         "promotions": rows(spark, tables.PROMOTIONS, {"promotion_id": "P1", "name": "Milk at half price", "form": "discount"}),
         "allocation_resources": rows(
@@ -87,7 +87,8 @@ def test_facts_add_up_batches_offers_and_redemptions(spark: SparkSession) -> Non
             tables.EVALUATIONS,
             {"run_id": RUN, "metric": "incremental_profit", "scope": "all", "method": "difference", "value": 3.0, "low": -1.0, "high": 7.0},
             {"run_id": RUN, "metric": "incremental_profit", "scope": "all", "method": "cuped", "value": 4.0, "low": 1.0, "high": 7.0},
-            {"run_id": "campaign-1", "metric": "incremental_profit", "scope": "all", "method": "difference", "value": 1.0},
+            {"run_id": "campaign-1", "metric": "profit_change_gap", "scope": "all", "value": 1.0, "low": 0.5, "count_treated": 3},
+            {"run_id": "campaign-2", "metric": "profit_change_gap", "scope": "all", "value": 2.0, "low": 1.5, "count_treated": 4},
         ),
     }  # fmt: skip
     report = gather.facts(frames, "shop", k=4)
@@ -96,12 +97,13 @@ def test_facts_add_up_batches_offers_and_redemptions(spark: SparkSession) -> Non
     assert report.reasons == (("price", 3), ("user", 2))
     run = report.latest
     assert run is not None
-    assert (run.run_id, run.expected_profit, run.expected_cost, run.conceded) == (RUN, 6.0, 1.5, 4.0)
+    assert (run.run_id, run.expected_profit, run.expected_cost, run.conceded) == (RUN, 8.0, 2.0, 4.0)
     assert run.certificate is not None
     assert (run.certificate.bound, run.resources[0].shadow_price, run.resources[0].quantity) == (10.0, 1.8, "cost")
     assert run.measured_profit is not None
     assert run.measured_profit.method == "cuped"
-    assert [effect.run_id for effect in report.past] == ["campaign-1"]
+    past = {effect.run_id: (effect.value, effect.low) for effect in report.past}
+    assert past == {"campaign-1": (None, None), "campaign-2": (2.0, 1.5)}  # three users are fewer than k
     assert report.name_of("P1") == "Milk at half price"
 
 

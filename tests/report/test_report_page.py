@@ -10,17 +10,25 @@ import pytest
 from report_facts import PROMOTIONS, effect, facts, run
 from rich.console import Console
 
-from promoloop.cli import summary
+from promoloop.cli import reporting, summary
 from promoloop.report import health, page, planned, words
 from promoloop.report.advice import advise
 from promoloop.report.facts import Batch, Facts, Promotion, Resource, headline
 from promoloop.report.look import Look
+from promoloop.report.withholding import withheld
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
 
 def rendered(found: Facts) -> str:
     return page.render(found, "The title", "€", 10, None)
+
+
+def printed(found: Facts) -> str:
+    console = Console(file=StringIO(), width=170)
+    console.print(summary.summary(found, "€"))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
 
 
 class Outline(HTMLParser):
@@ -132,6 +140,46 @@ def test_groups_under_k_are_not_told_anywhere_on_the_page() -> None:
     assert not {"37", "41"} & set(text.split())
 
 
+def test_figures_of_groups_under_k_are_told_nowhere() -> None:
+    effects = (
+        effect("all", 4321, 2000, treated=399),
+        effect("all", 0.1234, 0.01, "observed", metric="redemption_rate", treated=399),
+        effect("all", 373, 0, "refused", metric="effective_users", treated=900, note="373.0 effective users"),
+        effect("promotion:P03", 512, 7, treated=300),
+        effect("promotion:P01", 2913, 1500, treated=400),
+        effect("segment:loyal", 613, 8, treated=35),
+        effect("top:20", 3.17, 1.1, metric="incremental_profit_per_user", treated=35),
+    )
+    targeted = effect("all", 31.25, 2, "observational", "campaign-8", metric="profit_change_gap", is_causal=False, treated=2)
+    limit = Resource("budget:P03", 1500.0, 451.0, 0.0, "", "cost")
+    tested = replace(run(), effects=effects, resources=(*run().resources, limit))
+    everything = replace(facts(tested, replace(tested, run_id="plan-2026-03-16")), k=400, past=(targeted,))
+    found = withheld(everything)
+    for small in ("€4,321", "€2,321", "12.34 %", "373", "€512", "€613", "€3.17", "€31.25", "€451"):
+        assert small in Outline(rendered(replace(everything, k=1))).text, small
+        for text in (Outline(rendered(found)).text, printed(found)):
+            assert small not in text, small
+    text = Outline(rendered(found)).text
+    for said in ("€2,913 (€1,413 to €4,413)", "campaign-8", "– of €1,500", "Measured profit – 95 % interval –", "Expected profit €5,076"):
+        assert said in text, said
+    told = reporting.figures(found)["measured_incremental_profit"]
+    assert told == {"value": None, "low": None, "high": None, "method": "doubly_robust", "is_causal": True}
+
+
+def test_the_money_of_a_plan_of_few_users_is_told_nowhere() -> None:
+    sent = tuple(replace(entry, users=2) for entry in run().treated)
+    everything = replace(facts(replace(run(), issued=sent, effects=())), k=9)
+    found = withheld(everything)
+    for small in ("€5,076", "€1,800", "€1,999"):  # expected and worth in the objective, conceded, planned
+        assert small in Outline(rendered(replace(everything, k=1))).text, small
+        for text in (Outline(rendered(found)).text, printed(found)):
+            assert small not in text, small
+    figures = reporting.figures(found)
+    hidden = ("objective", "bound", "offers_sent", "conceded", "expected_incremental_profit", "budget_planned")
+    assert {name: figures[name] for name in hidden} == dict.fromkeys(hidden)
+    assert reporting.figures(withheld(replace(everything, k=8)))["offers_sent"] == 8
+
+
 @pytest.mark.parametrize(
     ("name", "sentence", "said"),
     [
@@ -194,10 +242,7 @@ def test_targeted_campaigns_are_associations_never_effects() -> None:
 )
 def test_an_expectation_no_offers_drawn_by_lot_taught_is_called_assumed(evidence: str | None, said: str) -> None:
     tested = replace(facts(), effects_rest_on=evidence)
-    console = Console(file=StringIO(), width=170)
-    console.print(summary.summary(tested, "€"))
-    assert isinstance(console.file, StringIO)
-    for text in (Outline(rendered(tested)).text, console.file.getvalue()):
+    for text in (Outline(rendered(tested)).text, printed(tested)):
         assert f"beyond what would have been earned anyway{said}" in text
         assert ("assumed" in text) == bool(said)
 

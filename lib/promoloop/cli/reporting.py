@@ -15,7 +15,7 @@ from promoloop import expectations, registry, tables
 from promoloop.cli import journal
 from promoloop.offers import response
 from promoloop.report import audit, data_docs, gather, page, words
-from promoloop.report.facts import Effect, Facts, Run
+from promoloop.report.facts import Effect, Facts, Run, is_few
 from promoloop.settings import Settings
 from promoloop.simulator import truth as simulated
 
@@ -153,7 +153,7 @@ def _cycle(run: Run) -> dict[str, Any]:
         "bound": certificate.bound if certificate else None,
         "gap": certificate.gap if certificate else None,
         "passes": certificate.passes if certificate else None,
-        "offers_sent": sum(entry.users for entry in run.treated),
+        "offers_sent": None if is_few(run.users_sent, run.k) else run.users_sent,
         "budget": budget.capacity if budget else None,
         "budget_planned": budget.used if budget else None,
         "budget_shadow_price": budget.shadow_price if budget else None,

@@ -5,7 +5,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from promoloop.report import overview, planned, words
-from promoloop.report.facts import Facts, Run
+from promoloop.report.facts import Facts, Run, is_few
 from promoloop.report.look import Look
 
 _NO_BUDGET = "the budget is 0: nobody is sent what is expected to cost anything"
@@ -61,7 +61,7 @@ def _offers(run: Run, facts: Facts, look: Look) -> Grid:
     grid.add_column("expected profit", justify="right")
     sent = {promotion: (users, value) for promotion, users, value in planned.by_promotion(run)}
     for (users, value), line in zip(sent.values(), planned.lines(run, facts), strict=True):
-        amount = look.money(value) if users >= facts.k else "–"
+        amount = "–" if is_few(users, facts.k) else look.money(value)
         grid.add_row(words.short(line.promotion), look.users(users), *(cell.text for cell in line.cells), amount)
     return grid
 
@@ -78,7 +78,7 @@ def _money(run: Run, look: Look) -> Grid:
     grid.add_column()
     budget, measured = run.budget, run.measured_profit
     if budget is not None:
-        share = f"{words.percent(budget.used / budget.capacity)} of {look.money(budget.capacity)}" if budget.capacity else _NO_BUDGET
+        share = f"{words.percent(budget.share)} of {look.money(budget.capacity)}" if budget.capacity else _NO_BUDGET
         grid.add_row("budget planned", look.money(budget.used), share)
         grid.add_row("worth of more budget", look.money(budget.worth_of_step), f"expected from {look.tick(budget.step)} more")
     grid.add_row("conceded so far", look.money(run.conceded), "on the offers that were redeemed")

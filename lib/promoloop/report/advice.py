@@ -67,13 +67,13 @@ def _stop_or_keep(facts: Facts, measured: dict[str, Effect], currency: str) -> I
 
 def _budget(run: Run, currency: str) -> Iterator[Advice]:
     budget = run.budget
-    if budget is None or not budget.capacity:
+    if budget is None or not budget.capacity or budget.used is None:
         return
     if budget.shadow_price > 0:
         yield Advice(
             "good",
             "A larger budget would pay",
-            f"The plan uses {words.percent(budget.used / budget.capacity)} of it; "
+            f"The plan uses {words.percent(budget.share)} of it; "
             f"{words.tick(budget.step, currency)} more is expected to earn {words.money(budget.worth_of_step, currency)} "
             "on top of itself.",
         )
@@ -101,10 +101,10 @@ def _stock(facts: Facts, run: Run, currency: str) -> Iterator[Advice]:
 
 
 def _promise(run: Run, currency: str) -> Iterator[Advice]:
-    measured = run.measured_profit
-    if measured is None or measured.low is None or measured.high is None or not measured.is_causal:
+    measured, expected = run.measured_profit, run.expected_profit
+    if measured is None or measured.low is None or measured.high is None or not measured.is_causal or expected is None:
         return
-    expected, reached = run.expected_profit, words.interval(measured.low, measured.high, currency)
+    reached = words.interval(measured.low, measured.high, currency)
     if expected > measured.high:
         yield Advice(
             "bad",

@@ -22,10 +22,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class Measure:
-    """One measured value with its interval, and what had been expected, if anything had."""
+    """One measured value with its interval, and what had been expected, if anything had; a `value` of None is not drawn."""
 
     label: str
-    value: float
+    value: float | None
     low: float | None
     high: float | None
     text: str
@@ -70,7 +70,8 @@ def measures(entries: Sequence[Measure], label: str, name: str, format: Callable
         for place, entry in enumerate(entries):
             if entry.low is not None and entry.high is not None:
                 axes.plot([entry.low, entry.high], [place, place], color=entry.colour, linewidth=2.2, solid_capstyle="round")
-            axes.plot([entry.value], [place], "o", color=entry.colour, markersize=6, markeredgecolor=PAPER, markeredgewidth=0.8)
+            if entry.value is not None:
+                axes.plot([entry.value], [place], "o", color=entry.colour, markersize=6, markeredgecolor=PAPER, markeredgewidth=0.8)
             if entry.expected is not None:
                 axes.plot([entry.expected], [place], "D", markersize=6, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.1)
             if entry.truth is not None:

@@ -87,14 +87,13 @@ def _events(suite: Mapping[str, Any], counted: Sequence[Row], newest: str | None
 
 
 def _compared(batches: DataFrame) -> tuple[Row | None, list[Row]]:
-    """The first take of the newest batch, and the takes before it that the gate compared it with: the last of them by name."""
+    """The first take of the newest batch, and the batches before it that the gate compared it with: the last by name."""
     takes = batches.where(F.size("metrics") > 0)  # requeueing has none
     firsts = takes.withColumn("_first", F.min("take").over(Window.partitionBy("batch_id"))).where("take = _first")
     newest = firsts.orderBy(F.desc("take"), F.desc("batch_id")).first()
     if newest is None:
         return None, []
-    before = takes.where(F.col("take") < newest["take"]).orderBy(F.desc("batch_id"), "take").limit(drift.BEFORE)
-    return newest, before.collect()
+    return newest, drift.usual(takes.where(F.col("take") < newest["take"])).collect()
 
 
 def _measured(suite: Mapping[str, Any], newest: Row | None, before: Sequence[Row]) -> Suite:

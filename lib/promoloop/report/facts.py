@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+def is_few(users: float | None, k: int) -> bool:
+    """Whether so many users are a group too small for its size, or any figure of it, to be told. Nobody is not a group."""
+    return users is not None and 0 < users < k
+
+
 @dataclass(frozen=True)
 class Batch:
     """Records of one batch, or of all."""
@@ -28,14 +33,22 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Resource:
-    """One limit of a plan. `capacity` and `used` in money (quantity: cost) or offers (count); `shadow_price`: objective per one more."""
+    """One limit of a plan. `capacity` and `used` in money (quantity: cost) or offers (count); `shadow_price`: objective per one more.
+
+    `used` is None where it is the money of too few users to be told.
+    """
 
     name: str
     capacity: float
-    used: float
+    used: float | None
     shadow_price: float
     sentence: str
     quantity: str
+
+    @property
+    def share(self) -> float | None:
+        """How much of it is used; None where that is withheld, or there is nothing to use."""
+        return self.used / self.capacity if self.capacity and self.used is not None else None
 
     @property
     def step(self) -> float:
@@ -84,13 +97,13 @@ class Share:
 
 @dataclass(frozen=True)
 class Effect:
-    """One measured number with its 95 % interval."""
+    """One measured number with its 95 % interval; None where it is of too few users to be told."""
 
     run_id: str
     metric: str
     scope: str
     method: str
-    value: float
+    value: float | None
     low: float | None
     high: float | None
     treated: int | None
@@ -116,7 +129,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Run:
-    """One plan and what came of it."""
+    """One plan and what came of it. `k`: smallest group of users a figure of which is told; below it the figures are None."""
 
     run_id: str
     certificate: Certificate | None
@@ -124,6 +137,7 @@ class Run:
     issued: tuple[Issued, ...]
     shares: tuple[Share, ...]
     effects: tuple[Effect, ...]
+    k: int = 1
 
     @property
     def treated(self) -> tuple[Issued, ...]:
@@ -135,25 +149,31 @@ class Run:
         return sum(entry.users for entry in self.issued if entry.arm == arm)
 
     @property
-    def expected_profit(self) -> float:
+    def users_sent(self) -> int:
+        """Users who were sent what was planned, once for each promotion."""
+        return sum(entry.users for entry in self.treated)
+
+    @property
+    def expected_profit(self) -> float | None:
         """Incremental profit the sent offers of the plan were expected to bring, money."""
-        return sum(entry.expected_value for entry in self.treated)
+        return None if is_few(self.users_sent, self.k) else sum(entry.expected_value for entry in self.treated)
 
     @property
     def true_profit(self) -> float | None:
-        """The same as the embedded shop knows it to be, money; None for any other source."""
+        """The same as the embedded shop knows it to be, money; None for any other source, or of too few users."""
         known = headline(self.effects, "true_incremental_profit", "all")
         return known.value if known else None
 
     @property
-    def expected_cost(self) -> float:
+    def expected_cost(self) -> float | None:
         """Concessions the sent offers of the plan were expected to cost, money."""
-        return sum(entry.expected_cost for entry in self.treated)
+        return None if is_few(self.users_sent, self.k) else sum(entry.expected_cost for entry in self.treated)
 
     @property
-    def conceded(self) -> float:
+    def conceded(self) -> float | None:
         """Concessions actually made on all offers of the run, money."""
-        return sum(entry.conceded for entry in self.issued)
+        sent = sum(entry.users for entry in self.issued if entry.is_sent)
+        return None if is_few(sent, self.k) else sum(entry.conceded for entry in self.issued)
 
     @property
     def budget(self) -> Resource | None:

@@ -1,4 +1,4 @@
-"""Tables -> facts. Everything is added up in Spark; only groups of at least k users are named with their size."""
+"""Tables -> facts. Everything is added up in Spark; only of groups of at least k users are sizes and figures told."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from promoloop.report.facts import Batch, Certificate, Effect, Facts, Issued, Promotion, Recommended, Resource, Run, Share
+from promoloop.report.withholding import withheld
 
 _NEWEST_BATCHES = 30
 _TOP = 3
@@ -16,7 +17,8 @@ Frames = Mapping[str, DataFrame]
 def facts(frames: Frames, source: str, k: int) -> Facts:
     """The facts of all runs in `frames` (tables by name; what has not been written yet is left out).
 
-    `k`: smallest group of users whose size is told. Cards, steps and violations are added by the caller with `dataclasses.replace`.
+    `k`: smallest group of users whose size and figures are told. Cards, steps and violations are added by the caller with
+    `dataclasses.replace`.
     """
     effects = [_effect(row) for row in _rows(frames, "evaluations")]
     resources = _rows(frames, "allocation_resources")
@@ -25,7 +27,7 @@ def facts(frames: Frames, source: str, k: int) -> Facts:
     run_ids = sorted({row["run_id"] for row in (*resources, *issued)})
     totals = [_batch(row) for row in _rows(frames, "batches", batch_totals)]
     segments = _rows(frames, "user_profiles", lambda profiles: newest_segments(profiles, k))
-    return Facts(
+    found = Facts(
         source=source,
         total=totals[0] if totals else Batch("all", 0, 0, 0, 0),
         batches=tuple(_batch(row) for row in reversed(_rows(frames, "batches", newest_batches))),
@@ -37,6 +39,7 @@ def facts(frames: Frames, source: str, k: int) -> Facts:
         recommended=tuple(recommended(frames, k)) if {"item_recommendations", "items", "user_profiles"} <= set(frames) else (),
         k=k,
     )
+    return withheld(found)
 
 
 def batch_totals(batches: DataFrame) -> DataFrame:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from promoloop.report import words
-from promoloop.report.facts import Effect, Facts, Resource
+from promoloop.report.facts import Effect, Facts, Resource, is_few
 
 _LIMITS = {"budget": "Budget", "inventory": "Stock", "floor": "Floor", "channel": "Channel", "category": "Category", "region": "Region"}
 
@@ -22,15 +22,15 @@ class Look:
 
     def users(self, number: int | float | None) -> str:
         """A number of users; of a group that is too small only that it is."""
-        return f"fewer than {self.facts.k}" if number is not None and 0 < number < self.facts.k else words.count(number)
+        return f"fewer than {self.facts.k}" if is_few(number, self.facts.k) else words.count(number)
 
     def tick(self, amount: float) -> str:
         """An amount of money on an axis."""
         return words.tick(amount, self.currency)
 
     def interval(self, effect: Effect) -> str:
-        """The 95 % interval of a measured amount."""
-        return words.interval(effect.low, effect.high, self.currency)
+        """The 95 % interval of a measured amount; a dash where it is withheld."""
+        return "–" if effect.value is None else words.interval(effect.low, effect.high, self.currency)
 
     def scope(self, effect: Effect) -> str:
         """What an effect is of."""

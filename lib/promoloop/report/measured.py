@@ -24,7 +24,7 @@ def run_charts(run: Run, look: Look) -> list[tuple[str, Markup]]:
     for title, kind in _BREAKDOWNS:
         scopes = sorted({effect.scope for effect in profit if effect.kind == kind})
         best = [effect for scope in scopes if (effect := headline(profit, PROFIT, scope)) is not None]
-        best.sort(key=lambda effect: (-effect.value, effect.scope))
+        best.sort(key=lambda effect: (effect.value is None, -(effect.value or 0.0), effect.scope))
         entries = [_measure(look.scope(effect), effect, look, run) for effect in best]
         if entries:
             made.append((title, charts.measures(entries, f"Incremental profit {title.lower()}", f"effect-{kind}", look.tick)))
@@ -50,14 +50,10 @@ def cycles_chart(facts: Facts, look: Look) -> Markup | None:
     return charts.measures(entries, "Expected and measured profit by cycle", "cycles", look.tick)
 
 
-def cycles(facts: Facts, look: Look) -> list[tuple[Run, float | None, float | None, Effect | None, str]]:
-    """Each run with what it conceded and was expected to earn (None of too few users), what was measured, and the interval in words."""
-    told = []
-    for run in facts.runs:
-        conceded, expected = (run.conceded, run.expected_profit) if sum(e.users for e in run.treated) >= facts.k else (None, None)
-        measured = run.measured_profit
-        told.append((run, conceded, expected, measured, look.interval(measured) if measured else "–"))
-    return told
+def cycles(facts: Facts, look: Look) -> list[tuple[Run, Effect | None, str]]:
+    """Each run with what was measured, and the interval in words."""
+    measured = [(run, run.measured_profit) for run in facts.runs]
+    return [(run, effect, look.interval(effect) if effect else "–") for run, effect in measured]
 
 
 def past_charts(facts: Facts, look: Look) -> list[tuple[str, Markup]]:
@@ -89,7 +85,7 @@ def figures(run: Run, look: Look) -> list[tuple[Effect, str, str]]:
 
 def _measure(label: str, effect: Effect, look: Look, run: Run | None = None) -> Measure:
     """The effect as a line of a chart, beside what `run` expected of the same scope and what is known to be true."""
-    text = f"{look.money(effect.value)}  ({look.interval(effect)})"
+    text = "–" if effect.value is None else f"{look.money(effect.value)}  ({look.interval(effect)})"
     others = run.effects if run else ()
     expected, truth = (headline(others, metric, effect.scope) for metric in ("expected_profit", "true_incremental_profit"))
     promised = expected.value if expected else run.expected_profit if run and effect.scope == "all" else None
@@ -98,6 +94,8 @@ def _measure(label: str, effect: Effect, look: Look, run: Run | None = None) -> 
 
 def _in_words(effect: Effect, look: Look) -> tuple[str, str]:
     low, high, metric = effect.low, effect.high, effect.metric
+    if effect.value is None:
+        return "–", "–"
     if metric.endswith("rate"):
         spread = "–" if low is None or high is None else f"{words.percent(low, 1)} to {words.percent(high, 1)}"
         return words.percent(effect.value, 2), spread

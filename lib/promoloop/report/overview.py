@@ -27,9 +27,9 @@ def key_figures(facts: Facts, look: Look) -> list[Card]:
     run = facts.latest
     if run is None:
         return []
-    sent, promotions = sum(entry.users for entry in run.treated), {entry.promotion_id for entry in run.treated}
+    promotions = {entry.promotion_id for entry in run.treated}
     return [
-        Card("Offers sent", look.users(sent), f"of {len(promotions)} promotions"),
+        Card("Offers sent", look.users(run.users_sent), f"of {len(promotions)} promotions"),
         Card("Expected profit", look.money(run.expected_profit), expectation(facts)),
         *_measured(run.measured_profit, look),
         *_true(run.true_profit, look),
@@ -66,12 +66,11 @@ def _budget(run: Run, look: Look) -> list[Card]:
     budget = run.budget
     if budget is None:
         return []
-    used = words.percent(budget.used / budget.capacity if budget.capacity else None)
     return [
         Card(
             "Budget planned",
             look.money(budget.used),
-            f"{used} of {look.money(budget.capacity)}; conceded so far {look.money(run.conceded)}",
+            f"{words.percent(budget.share)} of {look.money(budget.capacity)}; conceded so far {look.money(run.conceded)}",
         ),
         Card("Worth of more budget", look.money(budget.worth_of_step), f"expected from {look.tick(budget.step)} more"),
     ]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from promoloop.allocation.limits import DISPARITY
 from promoloop.report import charts, words
 from promoloop.report.charts import Bar
-from promoloop.report.facts import Facts, Resource, Run
+from promoloop.report.facts import Facts, Resource, Run, is_few
 from promoloop.report.look import Look
 
 _TINTS = 5
@@ -42,7 +42,7 @@ def offers_chart(run: Run, look: Look) -> Markup:
     """Offers sent by promotion; of groups under k neither money nor the length of a bar, which would tell their size."""
     entries = []
     for promotion, users, value in by_promotion(run):
-        length, amount = (users, look.money(value)) if users >= look.facts.k else (0, "–")
+        length, amount = (0, "–") if is_few(users, look.facts.k) else (users, look.money(value))
         entries.append(Bar(look.facts.name_of(promotion), length, f"{look.users(users)} offers, {amount} expected"))
     return charts.bars(entries, "Offers sent by promotion, with the profit expected of them", "allocation")
 
@@ -68,7 +68,7 @@ def use_charts(run: Run, look: Look) -> list[tuple[str, Markup]]:
     """Use against capacity of each limit that is used at all: those counted in money, those counted in offers."""
     made = []
     for quantity, unit in _UNITS.items():
-        limits = [limit for limit in _filled(run) if limit.used and limit.quantity == quantity]
+        limits = [limit for limit in _filled(run) if limit.used != 0 and limit.quantity == quantity]
         entries = [_use(limit, unit, look) for limit in sorted(limits, key=_fullest_first)]
         if entries:
             made.append((f"Limits in {unit}", charts.bars(entries, f"Use of each limit counted in {unit}", f"use-{unit}")))
@@ -77,7 +77,7 @@ def use_charts(run: Run, look: Look) -> list[tuple[str, Markup]]:
 
 def unused(run: Run, look: Look) -> list[str]:
     """Limits the plan does not touch, by name."""
-    return sorted(look.limit(limit.name) for limit in _filled(run) if not limit.used)
+    return sorted(look.limit(limit.name) for limit in _filled(run) if limit.used == 0)
 
 
 def binding(run: Run) -> list[Resource]:
@@ -101,13 +101,12 @@ def _filled(run: Run) -> list[Resource]:
 
 def _use(limit: Resource, unit: str, look: Look) -> Bar:
     show, whole = (look.money, look.money) if unit == "money" else (look.users, words.count)
-    is_few = unit == "offers" and limit.used < look.facts.k  # neither a share nor the length of a bar may tell how many
-    share = "" if is_few else f" ({words.percent(limit.used / limit.capacity if limit.capacity else None)})"
+    is_told = limit.used is not None and not (unit == "offers" and is_few(limit.used, look.facts.k))
+    share = f" ({words.percent(limit.share)})" if is_told else ""
+    length = (limit.used or 0.0) if is_told else 0.0  # neither a share nor the length of a bar may tell how many
     text = f"{show(limit.used)} of {whole(limit.capacity)}{share}"
-    return Bar(
-        look.limit(limit.name), 0 if is_few else limit.used, text, limit.capacity, charts.ACCENT if limit.shadow_price > 0 else charts.SOFT
-    )
+    return Bar(look.limit(limit.name), length, text, limit.capacity, charts.ACCENT if limit.shadow_price > 0 else charts.SOFT)
 
 
 def _fullest_first(limit: Resource) -> tuple[bool, float, str]:
-    return limit.name != "budget", -limit.used / (limit.capacity or limit.used), limit.name
+    return limit.name != "budget", -(limit.used or 0.0) / (limit.capacity or limit.used or 1.0), limit.name
