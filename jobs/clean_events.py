@@ -1,5 +1,7 @@
 """raw_events, users, items -> events, events_rejected, batches."""
 
+from contextlib import suppress
+
 from pyspark.sql import DataFrame, SparkSession
 
 from promoloop import events, expectations, launch, sources, tables
@@ -9,8 +11,12 @@ from promoloop.settings import Settings
 
 
 def run(spark: SparkSession, settings: Settings) -> Outcome:
-    """Judge what came since the last run: accepted, rejected with reasons, or duplicate. Raises UserError where too much is rejected."""
-    users, items = tables.read(spark, settings, tables.USERS), tables.read(spark, settings, tables.ITEMS)
+    """Judge what came since the last run: accepted, rejected with reasons, or duplicate.
+
+    Raises UserError where too much is rejected, or where what is there is long past.
+    """
+    for table in (tables.USERS, tables.ITEMS):
+        tables.version(spark, settings, table)
     rules = expectations.load_rules(spark, "events", events.judged_schema(tables.RAW_EVENTS.schema))
     raw = tables.read_stream(spark, settings, tables.RAW_EVENTS)
     mapping = sources.load_mapping(settings.source.name)
@@ -20,8 +26,13 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     if sources.is_new(spark, checkpoint) and _has_cleaned(spark, settings):  # Delta would pass over takes as if it had them
         raise UserError(f"table batches knows of cleanings, {checkpoint} of none: bring paths.checkpoints back, or begin with empty tables")
     totals = events.Totals()
+    begun: list[int] = []
 
     def clean(received: DataFrame, take: int) -> None:
+        # a run that was killed amid a take may have appended its events: the rest of it must be judged by what was known then
+        inputs = {} if begun else tables.inputs_of(spark, settings, tables.EVENTS, "clean", take)
+        begun.append(take)
+        users, items = (_as_it_was(spark, settings, table, inputs.get(table.name)) for table in (tables.USERS, tables.ITEMS))
         judged = events.judge(received, users, items, rules, settings.events, is_price_given="price" in given)
         known = tables.read(spark, settings, tables.EVENTS) if tables.exists(spark, settings, tables.EVENTS) else None
         verdicts = events.add_verdicts(judged, known, mapping.has_own_ids)
@@ -39,7 +50,15 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     sources.take(raw, checkpoint, clean).wait()
     for table in (tables.EVENTS, tables.EVENTS_REJECTED, tables.BATCHES):
         tables.create(spark, settings, table)  # where no record came, later jobs find none
+    events.require_fresh(tables.read(spark, settings, tables.EVENTS), settings.run.as_of)
     return Outcome(totals.received, totals.accepted, totals.rejected, {"rows_duplicate": totals.duplicate})
+
+
+def _as_it_was(spark: SparkSession, settings: Settings, table: tables.Table, version: int | None) -> DataFrame:
+    with suppress(UserError):  # it is gone, by a vacuum
+        if version is not None:
+            return tables.read_version(spark, settings, table, version)
+    return tables.read(spark, settings, table)
 
 
 def _has_cleaned(spark: SparkSession, settings: Settings) -> bool:

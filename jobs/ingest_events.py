@@ -15,7 +15,10 @@ _ENTITIES = {entity: table for entity, table in sources.TABLES.items() if entity
 
 
 def run(spark: SparkSession, settings: Settings) -> Outcome:
-    """Take the source's new files: pseudonymise at once, keep events as received, keep entities current."""
+    """Take the source's new files: pseudonymise at once, keep events as received, keep entities current.
+
+    Raises UserError where too many records of an entity are rejected: nothing of that take is written then.
+    """
     mapping = sources.load_mapping(settings.source.name)
     folder = mapping.folder(settings.source.path, settings.paths.landing)
     key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
@@ -49,11 +52,12 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         if table is tables.PROMOTIONS:
             judged = judged.withColumn("reasons", F.array_union("reasons", forms.faults()))
         judged = judged.persist()
+        refusals = expectations.gate(judged, table.name, rules, settings.events.max_rejected_share)
         sound, broken = judged.where(F.size("reasons") == 0), judged.where(F.size("reasons") > 0)
         current = sources.keep_current(sound, table.key[0], table.column_names)
         with one_writer:
             refused = sources.as_rejected(broken.drop("sealed", "key_mark"), table.name)
-            rejected = 0 if broken.isEmpty() else tables.append_once(refused, settings, tables.ENTITIES_REJECTED, name, number)
+            rejected = tables.append_once(refused, settings, tables.ENTITIES_REJECTED, name, number) if refusals else 0
             kept = tables.merge(current, settings, table, columns=files.columns)
             if is_vaulted:
                 sealed = sound.withColumn("_gone", F.col("sealed").isNull())  # identifiers that were taken back go

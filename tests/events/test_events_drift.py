@@ -1,5 +1,6 @@
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 import builders
 from promoloop import expectations, tables
@@ -35,6 +36,24 @@ def test_a_late_file_of_an_old_batch_is_not_compared_and_a_new_batch_is(spark: S
     gate(before, [late], before, rules, 0.5)
     with pytest.raises(UserError, match="batch day-120: 3 events, rule 'volume: events a day far from usual' broke"):
         gate(before, [late, new], before, rules, 0.5)
+
+
+def test_files_that_came_late_are_not_what_is_usual(spark: SparkSession) -> None:
+    rules = expectations.load_rules(spark, "events", judged_schema(tables.RAW_EVENTS.schema))
+    stated = {"source": "shop", "rows_received": 1200, "rows_accepted": 1200, "metrics": USUAL}
+    few = {**stated, "rows_received": 3, "rows_accepted": 3, "metrics": {**USUAL, "events_per_day": 3.0}}
+    takes = [{**(few if take else stated), "take": take, "batch_id": f"day-{n}"} for n in range(3) for take in range(3)]
+    (new,) = builders.rows(spark, tables.BATCHES, {**stated, "take": 0, "batch_id": "day-3"}).collect()
+    before = builders.rows(spark, tables.BATCHES, *takes)
+    gate(before, [new], before, rules, 0.5)
+
+
+def test_a_few_late_events_hardly_change_the_events_of_a_day(spark: SparkSession) -> None:
+    days = [(1000, "2026-01-05"), (1, "2026-01-02"), (1, "2026-01-03"), (1, "2026-01-04")]
+    daily = spark.createDataFrame(days, "_accepted bigint, occurred_on string")
+    others = [name for name in drift.of_a_day() if name != "_accepted"]
+    (row,) = daily.select("*", *(F.lit(0.0).alias(name) for name in others)).agg(drift.metrics().alias("metrics")).collect()
+    assert row["metrics"]["events_per_day"] == pytest.approx(1000, rel=0.01)
 
 
 def test_each_batch_is_told_its_own_reasons(spark: SparkSession) -> None:

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 import scanning
 from builders import rows
+from places import settings_in
 from promoloop import allocation, privacy, registry, sources, tables
 from promoloop.allocation import BlockScan
 from promoloop.allocation.packing import Layout
@@ -23,6 +24,12 @@ from promoloop.execution import channels
 from promoloop.settings import Settings
 
 ingest, clean, requeue, forget = (job(name) for name in ("ingest_events", "clean_events", "requeue_events", "forget_user"))
+
+
+@pytest.fixture
+def settings_with(tmp_path: Path) -> Callable[..., Settings]:
+    """As everywhere, planning for the day after the last batch."""
+    return lambda *assignments: settings_in(tmp_path, "run.as_of=2026-01-11", *assignments)
 
 
 def hashes(spark: SparkSession, settings: Settings) -> dict[str, int]:
@@ -177,6 +184,57 @@ def test_gate_names_rule_rows_and_examples_and_writes_nothing(spark: SparkSessio
         clean.run(spark, settings)
     assert not tables.exists(spark, settings, tables.EVENTS)
     assert clean.run(spark, settings_with("events.max_rejected_share=0.9")).rows_out == 1
+
+
+def test_a_take_that_a_kill_left_half_written_is_judged_by_what_was_known_then(
+    spark: SparkSession, settings_with: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_with("events.max_rejected_share=0.9", "privacy.has_vault=false")
+    landing = Path(settings.paths.landing)
+    shop_files.write_known(landing)
+    shop_files.write(landing, "events", {"event_id": "e1"}, {"event_id": "early", "user": "u9"})
+    ingest.run(spark, settings)
+    append = tables.append_once
+
+    def killed(rows: DataFrame, settings: Settings, table: tables.Table, application: str, version: int) -> int:
+        if table is tables.EVENTS_REJECTED:
+            raise UserError("killed")
+        return append(rows, settings, table, application, version)
+
+    with monkeypatch.context() as amid:
+        amid.setattr(tables, "append_once", killed)
+        with pytest.raises(UserError, match="killed"):
+            clean.run(spark, settings)
+    shop_files.write(landing, "users", {"user": "u9"}, batch="2026-01-11_2026-01-12")
+    ingest.run(spark, settings)
+    found = clean.run(spark, settings)
+    assert (found.rows_in, found.rows_out, found.rows_rejected) == (2, 1, 1)
+    assert [row["event_id"] for row in tables.read(spark, settings, tables.EVENTS).collect()] == ["e1"]
+    assert tables.read(spark, settings, tables.EVENTS_REJECTED).count() == 1
+    assert requeue.run(spark, settings).rows_out == 1
+
+
+def test_too_many_users_refused_stop_the_run_before_anything_of_them_is_kept(spark: SparkSession, settings: Settings) -> None:
+    landing = Path(settings.paths.landing)
+    shop_files.write_known(landing)
+    shop_files.write(landing, "events", {"event_id": "e1"})
+    shop_files.write(landing, "users", *[{"user": None} for _ in range(12)], batch="2026-01-11_2026-01-12")
+    stopped = (
+        r"new records of users: 12 of \d+ rows rejected .* broke on 12 rows, such as users/2026-01-11_2026-01-12/part-0\.json\.gz row 0"
+    )
+    with pytest.raises(UserError, match=stopped):
+        ingest.run(spark, settings)
+    assert not tables.exists(spark, settings, tables.USERS)
+
+
+def test_a_log_that_ended_long_ago_stops_the_run(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
+    settings = settings_with("run.as_of=2026-02-03", "privacy.has_vault=false")
+    shop_files.write_known(Path(settings.paths.landing))
+    shop_files.write(Path(settings.paths.landing), "events", {"event_id": "e1"})
+    ingest.run(spark, settings)
+    with pytest.raises(UserError, match=r"newest of all events is of 2026-01-02, 32 days before run\.as_of .*long past"):
+        clean.run(spark, settings)
+    assert clean.run(spark, settings_with("run.as_of=2026-02-02")).rows_in == 0
 
 
 def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(

@@ -2,7 +2,17 @@
 
 from promoloop.events.facts import CONTENT, add_facts, add_identity, bot_days, renew_identity
 from promoloop.events.judging import judge, judged_schema
-from promoloop.events.verdicts import Totals, accepted, add_verdicts, gate, moved_per_batch, per_batch, received_again, rejected
+from promoloop.events.verdicts import (
+    Totals,
+    accepted,
+    add_verdicts,
+    gate,
+    moved_per_batch,
+    per_batch,
+    received_again,
+    rejected,
+    require_fresh,
+)
 
 __all__ = [
     "CONTENT",
@@ -20,4 +30,5 @@ __all__ = [
     "received_again",
     "rejected",
     "renew_identity",
+    "require_fresh",
 ]

@@ -6,14 +6,15 @@ population stability index Σ (p - q) ln(p / q) of shares is the usual one: unde
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date
 from statistics import mean, median
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 KINDS = ("view", "cart", "purchase", "review", "offer_view", "offer_redeem")
 QUARTERS = ("night", "morning", "afternoon", "evening")
-COMPARED = ("volume_to_usual", "price_to_usual", "kinds_shift", "hours_shift")
+COMPARED = ("volume_to_usual", "price_to_usual", "kinds_shift", "hours_shift", "days_behind")
 BEFORE = 100  # rows of table batches that a batch is compared with, the last by name
 WHOLE_BATCH = 1_000  # accepted events, of the batch or of one before it: fewer say little of a distribution
 _FLOOR = 1e-3  # a share never seen counts as this much, so that a rare kind does not look like another population
@@ -48,10 +49,13 @@ def of_a_day() -> dict[str, Column]:
 
 
 def metrics() -> Column:
-    """Aggregate over a batch's days (`of_a_day`): map of its metrics, of the accepted records; those of none say nothing."""
-    accepted, days = F.sum("_accepted"), F.count_if((F.col("_accepted") > 0) & F.col("occurred_on").isNotNull())
+    """Aggregate over a batch's days (`of_a_day`): map of its metrics, of the accepted records; those of none say nothing.
+
+    Its events a day are those of the day that an event is of, on average: a few late ones of other days hardly change it.
+    """
+    accepted, squared = F.sum("_accepted"), F.sum(F.col("_accepted").cast("double") * F.col("_accepted"))
     named: dict[str, Column] = {
-        "events_per_day": accepted / F.greatest(days, F.lit(1)),
+        "events_per_day": F.try_divide(squared, accepted),
         "log_price": F.try_divide(F.sum("_log_prices"), F.sum("_prices")),
         **{f"share_{name}": F.try_divide(F.sum(f"_{name}"), accepted) for name in (*KINDS, *QUARTERS)},
     }
@@ -67,7 +71,22 @@ def compare(now: Mapping[str, float], before: Sequence[Mapping[str, float]]) -> 
     prices = [metrics["log_price"] for metrics in before if "log_price" in metrics]
     volume = now["events_per_day"] / usual if usual else None
     price = math.exp(now["log_price"] - median(prices)) if prices and "log_price" in now else None
-    return dict(zip(COMPARED, (volume, price, _stability(now, before, KINDS), _stability(now, before, QUARTERS)), strict=True))
+    return dict(zip(COMPARED, (volume, price, _stability(now, before, KINDS), _stability(now, before, QUARTERS), None), strict=True))
+
+
+def usual(before: DataFrame) -> DataFrame:
+    """Of rows of batches the last BEFORE batches: metrics and rows_accepted of the largest take of each; key batch_id.
+
+    Files that came late are takes of their own, and tell little of their batch.
+    """
+    largest = [F.max_by("metrics", "rows_accepted").alias("metrics"), F.max("rows_accepted").alias("rows_accepted")]
+    of_batches = before.where((F.size("metrics") > 0) & (F.col("rows_accepted") > 0)).groupBy("batch_id").agg(*largest)
+    return of_batches.orderBy(F.desc("batch_id")).limit(BEFORE)
+
+
+def behind(newest: date, as_of: date) -> dict[str, float | None]:
+    """Columns of suite `batches` for all events: how long before the day planned for the newest of them is; null what is of one batch."""
+    return {**dict.fromkeys(COMPARED), "days_behind": float((as_of - newest).days)}
 
 
 def _stability(now: Mapping[str, float], before: Sequence[Mapping[str, float]], names: Sequence[str]) -> float:

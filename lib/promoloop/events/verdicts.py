@@ -119,7 +119,7 @@ def gate(verdicts: DataFrame, counts: Sequence[Row], before: DataFrame, rules: S
             raise expectations.stopped(f"batch {row['batch_id']}", row.asDict(), max_share, reason, shown)
     named = before.where(F.col("batch_id").isin([row["batch_id"] for row in counts])).select("batch_id").distinct()
     known = {row["batch_id"] for row in named.collect()}
-    usual = [row for row in before.orderBy(F.desc("batch_id"), "take").limit(drift.BEFORE).collect() if row["metrics"]]
+    usual = drift.usual(before).collect()
     new = [row for row in counts if row["batch_id"] not in known]
     most = max((row["rows_accepted"] for row in usual), default=0)
     whole = [row for row in new if max(row["rows_accepted"], most) >= drift.WHOLE_BATCH]
@@ -129,6 +129,21 @@ def gate(verdicts: DataFrame, counts: Sequence[Row], before: DataFrame, rules: S
         if reasons:
             said = ", ".join(f"{name} {value:.3g}" for name, value in facts.items() if value is not None)
             raise UserError(f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reasons[0]}' broke: {said}")
+
+
+def require_fresh(events: DataFrame, as_of: date) -> None:
+    """Raise UserError where the newest of `events`, all that were ever accepted, is too long before the day planned for (suite batches)."""
+    found = events.agg(F.max("occurred_on").alias("newest")).first()
+    newest = None if found is None else found["newest"]
+    if newest is None:
+        return
+    facts = drift.behind(newest, as_of)
+    (reasons,) = expectations.broken_rules(events.sparkSession, "batches", [facts])
+    if reasons:
+        raise UserError(
+            f"the newest of all events is of {newest}, {facts['days_behind']:.0f} days before run.as_of ({as_of}): rule '{reasons[0]}' "
+            "broke: bring newer files, or plan for an earlier day"
+        )
 
 
 @dataclass

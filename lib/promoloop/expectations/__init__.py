@@ -1,6 +1,6 @@
 """The rules rows must keep, from the suites in expectations/ (one per table)."""
 
-from promoloop.expectations.judging import add_reasons, is_too_many, stopped, worst
+from promoloop.expectations.judging import add_reasons, gate, is_too_many, stopped, worst
 from promoloop.expectations.rules import Rule, compiled_text, extract_rules, fingerprint, load_rules, load_suite
 from promoloop.expectations.table_rules import broken_rules, facts_schema
 
@@ -12,6 +12,7 @@ __all__ = [
     "extract_rules",
     "facts_schema",
     "fingerprint",
+    "gate",
     "is_too_many",
     "load_rules",
     "load_suite",

@@ -1,5 +1,6 @@
 """Judge rows by rules: every row with all its reasons, and the gate over a batch's counts."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -9,6 +10,8 @@ from pyspark.sql import functions as F
 
 from promoloop.errors import UserError
 from promoloop.expectations.rules import Rule
+
+_A_FEW = 10
 
 
 def add_reasons(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
@@ -38,3 +41,24 @@ def stopped(name: str, counts: Mapping[str, Any], max_share: float, reason: str,
         f"{name}: {rejected} of {received} rows rejected ({rejected / max(received, 1):.1%}, events.max_rejected_share is "
         f"{max_share:.1%}); rule '{reason}' broke on {counts['reasons'][reason]} rows, such as {'; '.join(examples)}"
     )
+
+
+def gate(judged: DataFrame, name: str, rules: Sequence[Rule], max_share: float) -> int:
+    """How many of `judged` (with reasons, source_file, row_number) are rejected. Raises UserError where those are too many.
+
+    A few are never too many: of three promotions one that contradicts another is put aside, and does not stop the other two.
+    """
+    counted = judged.groupBy("reasons").agg(F.count("*").alias("rows")).collect()
+    reasons: Counter[str] = Counter()
+    for row in counted:
+        reasons.update(dict.fromkeys(row["reasons"], row["rows"]))
+    received: int = sum(row["rows"] for row in counted)
+    rejected: int = sum(row["rows"] for row in counted if row["reasons"])
+    is_critical = is_too_many(received, 0, reasons, 1.0, rules)
+    if is_critical or (rejected > _A_FEW and is_too_many(received, rejected, reasons, max_share, rules)):
+        reason = worst(reasons, rules)
+        broken = judged.where(F.array_contains("reasons", reason)).orderBy("source_file", "row_number").limit(3)
+        places = [f"{row['source_file']} row {row['row_number']}" for row in broken.collect()]  # and not what they say of a person
+        counts = {"rows_received": received, "rows_rejected": rejected, "reasons": reasons}
+        raise stopped(f"new records of {name}", counts, max_share, reason, places)
+    return rejected
