@@ -20,7 +20,9 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     tables.require_all_taken(spark, settings)
     people = spark.createDataFrame([(name,) for name in pseudonyms], "user_id string")
     theirs = F.col("user_id").isin(pseudonyms)
-    first = tables.read_or_empty(spark, settings, tables.EVENTS).where(theirs).agg(F.min("occurred_on")).first()
+    days = ((tables.EVENTS, "occurred_on"), (tables.PAST_OFFERS, "issued_at"), (tables.OFFERS, "issued_at"))
+    firsts = [tables.read_or_empty(spark, settings, table).where(theirs).agg(F.min(F.to_date(day))).first() for table, day in days]
+    known = [row[0] for row in firsts if row is not None and row[0] is not None]
     if tables.exists(spark, settings, tables.OFFERS):  # before the ledger forgets in which runs they were sent something
         ledger, promotions = (tables.read(spark, settings, table) for table in (tables.OFFERS, tables.PROMOTIONS))
         for run_id in channels.runs(ledger.where(theirs)):
@@ -43,7 +45,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     figures["left in channel files"] = channels.count_naming(spark, settings.paths.out, pseudonyms)
     figures["left in checkpoints"] = privacy.lines_naming(spark, tables.checkpoint(settings, ""), pseudonyms)
     figures["left in models"] = registry.count_naming(settings, pseudonyms)
-    since = str(first[0]) if first is not None and first[0] is not None else ""  # without an event: trained on whom the tables knew
+    since = str(min(known)) if known else ""  # without an event or an offer: trained on whom the tables knew
     learned = [f"{one['name']} version {one['version']}" for one in registry.versions(settings) if one["as_of"] > since]
     figures["models trained on that data, to be trained again"] = ", ".join(learned) or "none"
     return Outcome(rows_in=len(pseudonyms), rows_out=erased, figures=figures)

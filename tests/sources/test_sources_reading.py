@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from promoloop import home, sources, tables
 from promoloop.errors import UserError
@@ -108,6 +109,14 @@ def test_a_csv_file_without_a_field_that_only_speaks_of_has_no_header(spark: Spa
     stated = {"only": "eur > 0", "columns": {"occurred_at": "ts", "user_id": "who", "event_type": "what"}}
     rows = raw(spark, mapping(tmp_path, **stated), tmp_path).collect()
     assert [json.loads(row["_rescued"]).keys() for row in rows] == [{"unread"}, {"unread"}]
+
+
+def test_phone_numbers_of_many_ways_to_write_them_are_struck_out(spark: SparkSession) -> None:
+    numbers = ("+86 138 0000 1234", "0571 8888999", "0612345678", "06 12 34 56 78", "13800001234", "(212) 555-0100", "212-555-0100")
+    kept = ("order 20260302", "12.50", "1700000000000", "item 4711-0815")
+    texts = spark.createDataFrame([(f"call {text} now",) for text in (*numbers, *kept)], "text string")
+    found = [row["text"] for row in texts.select(sources.redact(F.col("text")).alias("text")).collect()]
+    assert found == ["call [phone] now"] * len(numbers) + [f"call {text} now" for text in kept]
 
 
 def test_rescued_json_names_nobody(spark: SparkSession, tmp_path: Path) -> None:

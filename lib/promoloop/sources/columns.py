@@ -12,7 +12,14 @@ from promoloop.sources.mapping import PLACE, Files
 from promoloop.sources.reading import add_fields, hidden
 
 _MAIL = r"[\w.+-]+@[\w-]+\.[\w.]+"
-_PHONE = r"\+\d[\d ().-]{6,}\d|\b0\d{2,4}[ /-]\d{5,}\b"
+_PHONES = (
+    r"\+\d[\d ().-]{6,}\d",
+    r"\b0\d{2,4}[ /-]\d{5,}\b",
+    r"\b0\d([ .-]?\d\d){4}\b",  # 06 12 34 56 78
+    r"\b1[3-9]\d{9}\b",  # 138 0000 1234 without its blanks
+    r"(\(\d{3}\) ?|\b\d{3}-)\d{3}-\d{4}\b",  # (212) 555-0100
+)
+_PHONE = "|".join(_PHONES)
 # a day such as 05-12-2011 ends like an offset and is none: digits need a time before them
 _OFFSET = r"(Z|UTC|GMT|(:\d\d|[T ]\d{4,6})([.,]\d+)?( ?[AaPp][Mm])? ?(UTC|GMT|UT)?[+-]\d\d(:?\d\d)?)$"
 _NEW = "new"

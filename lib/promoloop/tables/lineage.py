@@ -15,6 +15,7 @@ from threading import Lock
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from promoloop import home
 from promoloop.settings import Settings
 from promoloop.tables.table import Table
 
@@ -82,9 +83,9 @@ def settings_mark(settings: Settings) -> str:
 
 def _code() -> str:
     try:
-        return version("promoloop")
+        return f"{version('promoloop')}+{home.code_mark()}"
     except PackageNotFoundError:  # shipped as a zip
-        return "unknown"
+        return f"+{home.code_mark()}"
 
 
 def inputs_of(spark: SparkSession, address: str, take: str) -> dict[str, int]:
