@@ -11,7 +11,7 @@ from promoloop.settings.section import Section
 class RunSettings(Section):
     """Which run this is. No room reads a clock or draws a seed of its own."""
 
-    environment: str = Field(description="local, ci, cluster or databricks; a default privacy key is refused outside local and ci, and by a cluster")
+    environment: str = Field(description="local, ci, cluster or databricks; default keys are for local and ci, on one machine, alone")
     as_of: date = Field(description="The day planned for; jobs use only what happened before it began (UTC)")
     seed: int = Field(ge=0, description="Seed of every draw of the run")
 

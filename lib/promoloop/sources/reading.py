@@ -205,11 +205,12 @@ def add_fields(arrived: DataFrame, files: Files) -> DataFrame:
 def _parse_json(line: Column) -> Column:
     """Null, too, where a line is not UTF-8, of which Spark would guess letters, or more than one record, of which it would read one.
 
-    What follows a closing brace may be part of the record: only then is the line counted, which takes as long as reading it.
+    What follows a closing brace may be part of the record, and the sign of a letter that was guessed may be written: only then is the
+    line looked at closely, which takes as long as reading it.
     """
     records = F.json_array_length(F.concat(F.lit("["), line, F.lit("]")))
-    is_one = ~F.rlike(line, F.lit(r"\}[\s\S]")) | (records == 1)
-    return F.when(F.is_valid_utf8(line) & is_one, F.from_json(line, _TEXTS))
+    is_plain = ~F.rlike(line, F.lit(r"[}\uFFFD][\s\S]"))
+    return F.when(is_plain | (F.is_valid_utf8(line) & (records == 1)), F.from_json(line, _TEXTS))
 
 
 def _as_text(rows: DataFrame, name: str) -> Column:
