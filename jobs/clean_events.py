@@ -55,7 +55,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
 
 def _as_it_was(spark: SparkSession, settings: Settings, table: tables.Table, version: int | None) -> DataFrame:
-    with suppress(UserError):  # it is gone, by a vacuum
+    with suppress(UserError):  # it is gone from the table's log
         if version is not None:
             return tables.read_version(spark, settings, table, version)
     return tables.read(spark, settings, table)

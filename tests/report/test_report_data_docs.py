@@ -9,7 +9,7 @@ from promoloop import expectations, tables
 from promoloop.report import data_docs
 
 STATED = {name: expectations.load_suite(name) for name in data_docs.SUITES}
-FIGURES = {"events_per_day": 100.0, "log_price": 2.0}
+FIGURES = {"events_of_a_day": 100.0, "log_price": 2.0}
 
 
 class Cells(HTMLParser):
@@ -33,9 +33,9 @@ class Cells(HTMLParser):
 def test_each_rule_stands_with_the_newest_batchs_verdict(spark: SparkSession) -> None:
     missing, free = "user_id: missing", "quantity: zero"
     first = {"batch_id": "b1", "rows_accepted": 1000, "rows_received": 10, "rows_rejected": 4, "reasons": {missing: 4}, "metrics": FIGURES}
-    busier = {**FIGURES, "events_per_day": 150.0}
+    busier = {**FIGURES, "events_of_a_day": 150.0}
     second = {"batch_id": "b2", "rows_received": 20, "rows_rejected": 2, "reasons": {free: 2}, "metrics": busier}
-    late = {"batch_id": "b2", "rows_received": 0, "rows_rejected": 0, "metrics": {**FIGURES, "events_per_day": 9.0}}  # not compared again
+    late = {"batch_id": "b2", "rows_received": 0, "rows_rejected": 0, "metrics": {**FIGURES, "events_of_a_day": 9.0}}  # not compared again
     requeued = {"batch_id": "b1", "rows_received": 0, "rows_rejected": -1, "reasons": {missing: -1}, "metrics": {}}
     batches = rows(spark, tables.BATCHES, {**first, "take": 0}, {**second, "take": 1}, {**late, "take": 2}, {**requeued, "take": -3})
     refused = {"table_name": "promotions", "reasons": ["<b>code</b>"], "batch_id": "b9"}

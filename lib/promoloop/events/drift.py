@@ -17,6 +17,7 @@ QUARTERS = ("night", "morning", "afternoon", "evening")
 COMPARED = ("volume_to_usual", "price_to_usual", "kinds_shift", "hours_shift", "days_behind")
 BEFORE = 100  # rows of table batches that a batch is compared with, the last by name
 WHOLE_BATCH = 1_000  # accepted events, of the batch or of one before it: fewer say little of a distribution
+_DAY = "events_of_a_day"
 _FLOOR = 1e-3  # a share never seen counts as this much, so that a rare kind does not look like another population
 
 
@@ -55,7 +56,7 @@ def metrics() -> Column:
     """
     accepted, squared = F.sum("_accepted"), F.sum(F.col("_accepted").cast("double") * F.col("_accepted"))
     named: dict[str, Column] = {
-        "events_per_day": F.try_divide(squared, accepted),
+        _DAY: F.coalesce(F.try_divide(squared, accepted), F.lit(0.0)),
         "log_price": F.try_divide(F.sum("_log_prices"), F.sum("_prices")),
         **{f"share_{name}": F.try_divide(F.sum(f"_{name}"), accepted) for name in (*KINDS, *QUARTERS)},
     }
@@ -67,9 +68,10 @@ def compare(now: Mapping[str, float], before: Sequence[Mapping[str, float]]) -> 
     """Columns of suite `batches` for one batch: how far its metrics are from those of the batches before it; null without any."""
     if not before:
         return dict.fromkeys(COMPARED)
-    usual = median(metrics["events_per_day"] for metrics in before)
+    days = [metrics[_DAY] for metrics in before if _DAY in metrics]  # rows of before it was counted so say nothing of it
     prices = [metrics["log_price"] for metrics in before if "log_price" in metrics]
-    volume = now["events_per_day"] / usual if usual else None
+    usual_day = median(days) if days else 0.0
+    volume = now[_DAY] / usual_day if usual_day and _DAY in now else None
     price = math.exp(now["log_price"] - median(prices)) if prices and "log_price" in now else None
     return dict(zip(COMPARED, (volume, price, _stability(now, before, KINDS), _stability(now, before, QUARTERS), None), strict=True))
 

@@ -76,11 +76,11 @@ class Files(Section):
     @property
     def used(self) -> list[str]:
         """The fields that columns or `only` speak of."""
-        return [name for name in self.fields if any(_speaks_of(said, name) for said in (*self.columns.values(), self.only or ""))]
+        return [name for name in self.fields if any(re.search(_word(name), said) for said in (*self.columns.values(), self.only or ""))]
 
     def is_personal(self, column: str) -> bool:
-        """Whether our `column` is made from a personal field."""
-        return any(_speaks_of(self.columns[column], name) for name in self.personal)
+        """Whether our `column` is made from a personal field: whether its expression holds the name as a word, in whatever case."""
+        return any(re.search(_word(name), self.columns[column], re.IGNORECASE) for name in self.personal)
 
 
 class Mapping(Section):
@@ -157,9 +157,8 @@ def list_mappings() -> dict[str, str]:
     return {name.removesuffix(".toml"): load_mapping(name.removesuffix(".toml")).title for name in shipped}
 
 
-def _speaks_of(expression: str, name: str) -> bool:
-    """Whether `expression` holds `name` as a word, in whatever case."""
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", expression, re.IGNORECASE) is not None
+def _word(name: str) -> str:
+    return rf"(?<!\w){re.escape(name)}(?!\w)"
 
 
 def _refuse_unknown(key: str, names: Collection[str], known: Collection[str]) -> None:

@@ -31,14 +31,15 @@ def running(settings: Settings, job: str) -> Iterator[None]:
     """Until the end, what is written below the tables root of `settings`, from any thread, is noted as by `job`."""
     root = settings.paths.tables
     with _lock:
+        if not _running.get(root):  # what was looked at in between, as in a notebook, is not what the job is made from
+            _read.pop(root, None)
+            _used.pop(root, None)
         _running.setdefault(root, []).append(job)
     try:
         yield
     finally:
         with _lock:
             _running[root].remove(job)
-            if not _running[root]:
-                _read.pop(root, None)  # what it read and wrote nothing of is not of the next job
 
 
 def note_read(settings: Settings, table: Table, table_version: int) -> None:
