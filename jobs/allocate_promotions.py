@@ -13,7 +13,6 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     """Give each user at most so many promotions, within every limit, and prove how good the plan is; what was issued stays as it is."""
     run_id, as_of = settings.run.run_id, settings.run.as_of
     if issuing.is_issued(tables.read_or_empty(spark, settings, tables.OFFERS), run_id):
-        tables.nothing_written(settings)
         return Outcome(rows_out=0, figures={"was_issued_before": True})
     scores = tables.read(spark, settings, tables.OFFER_SCORES).where(F.col("as_of_on") == F.lit(as_of))
     promotions = tables.read(spark, settings, tables.PROMOTIONS)

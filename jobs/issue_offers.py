@@ -22,8 +22,6 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     ledger = tables.read(spark, settings, tables.OFFERS).where(own)
     folder = channels.write(ledger, promotions, settings.paths.out, run_id)
     by_arm = {f"offers_{row['arm']}": row["count"] for row in ledger.groupBy("arm").count().orderBy("arm").collect()}
-    if is_issued:
-        tables.nothing_written(settings)
     return Outcome(rows_out=written, figures={**by_arm, "channel_files": folder, "was_issued_before": is_issued})
 
 

@@ -10,7 +10,7 @@ from promoloop.tables.learned import (
     USER_FEATURES,
     USER_PROFILES,
 )
-from promoloop.tables.lineage import nothing_written, settings_mark, versions_read
+from promoloop.tables.lineage import settings_mark, versions_read
 from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, CAMPAIGN_DESIGNS, DESIGN_RESOURCES, EVALUATIONS, OFFERS
 from promoloop.tables.shop import ITEMS, PAST_OFFERS, PROMOTIONS, USERS
 from promoloop.tables.store import (
@@ -119,7 +119,6 @@ __all__ = [
     "inputs_of",
     "is_catalog",
     "merge",
-    "nothing_written",
     "path_of",
     "purge",
     "read",

@@ -70,12 +70,6 @@ def note_for_commit(settings: Settings, table: Table, take: str | None = None) -
     return json.dumps(note | ({} if take is None else {"take": take}), sort_keys=True)
 
 
-def nothing_written(settings: Settings) -> None:
-    """A job that read and wrote nothing: what it read is not of the next one."""
-    with _lock:
-        _read.pop(settings.paths.tables, None)
-
-
 def settings_mark(settings: Settings) -> str:
     """12 hex characters that tell settings that may change a plan from others: places, keys and looks left out, and the day, too."""
     stated = settings.model_dump(mode="json", exclude={"paths": True, "privacy": True, "spark": True, "report": True, "run": {"as_of"}})

@@ -263,7 +263,6 @@ def replace_runs(rows: DataFrame, settings: Settings, table: Table, run_ids: Col
     """Replace all rows of `run_ids` by `rows`, in one atomic write; return rows written. Without any, the table is as it was."""
     if not run_ids:
         create(rows.sparkSession, settings, table)
-        lineage.nothing_written(settings)
         return 0
     return _replace_where(rows, settings, table, f"run_id IN ({', '.join(map(_quoted, run_ids))})")
 
