@@ -175,8 +175,9 @@ def requeue(source_name: SourceName = "shop", config: Config = None, assignments
     """Judge quarantined records again, after a fix of the rules or of the users and items that were missing."""
     settings = load_for(source_name, config, assignments)
     with opened(settings) as (console, spark):
-        outcome = jobs.load("requeue_events")(spark, settings)
-        console.print(f"{words.count(outcome.rows_out)} records released from quarantine, {words.count(outcome.rows_rejected)} stay")
+        outcomes = [jobs.load(name)(spark, settings) for name in ("requeue_entities", "requeue_events")]  # an event may wait for its user
+        released, stay = sum(outcome.rows_out for outcome in outcomes), sum(outcome.rows_rejected for outcome in outcomes)
+        console.print(f"{words.count(released)} records released from quarantine, {words.count(stay)} stay")
 
 
 @app.command()

@@ -14,13 +14,17 @@ from promoloop.expectations.rules import Rule
 _A_FEW = 10
 
 
-def add_reasons(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
-    """Add `reasons` (array<string>, sorted, empty on a sound row): every rule the row breaks, beside those it has already. Same rows."""
+def add_reasons(rows: DataFrame, rules: Sequence[Rule], further: Column | None = None) -> DataFrame:
+    """Add `reasons` (array<string>, sorted, empty on a sound row): every rule the row breaks, beside those it has already. Same rows.
+
+    `further`: an array of reasons that no suite can state; they come last.
+    """
     faults = [F.coalesce(F.expr(rule.broken), F.lit(False)) for rule in rules]
     named = F.array_compact(F.array(*(F.when(fault, F.lit(rule.reason)) for fault, rule in zip(faults, rules, strict=True))))
     is_sound = ~reduce(Column.__or__, faults, F.lit(False))  # nearly every row is: it is spared the making and sorting of a list
     known = F.col("reasons") if "reasons" in rows.columns else F.array().cast("array<string>")
-    return rows.withColumn("reasons", F.when(is_sound, known).otherwise(F.sort_array(F.concat(known, named))))
+    reasons = F.when(is_sound, known).otherwise(F.sort_array(F.concat(known, named)))
+    return rows.withColumn("reasons", reasons if further is None else F.array_union(reasons, further))
 
 
 def worst(reasons: Mapping[str, int], rules: Sequence[Rule]) -> str:

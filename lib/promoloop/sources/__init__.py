@@ -3,7 +3,7 @@
 from promoloop.sources.check import SetCheck, check
 from promoloop.sources.checkpoint import is_new, taken_by
 from promoloop.sources.columns import read_columns, records_schema, redact
-from promoloop.sources.entities import add_is_key_reused, as_rejected, keep_current, placeholders
+from promoloop.sources.entities import add_is_key_reused, as_rejected, keep_current, placeholders, received_again, released, still_refused
 from promoloop.sources.lease import lease
 from promoloop.sources.mapping import TABLES, Files, Mapping, list_mappings, load_mapping
 from promoloop.sources.reading import are_there, arrivals, refuse_moved, refuse_taken
@@ -27,10 +27,13 @@ __all__ = [
     "load_mapping",
     "placeholders",
     "read_columns",
+    "received_again",
     "records_schema",
     "redact",
     "refuse_moved",
     "refuse_taken",
+    "released",
+    "still_refused",
     "take",
     "taken_by",
     "wait_for",

@@ -1,0 +1,36 @@
+"""entities_rejected, users, items, promotions, past_offers -> the same: quarantined records judged again, after a fix."""
+
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from promoloop import expectations, launch, sources, tables
+from promoloop.launch import Outcome
+from promoloop.offers import forms
+from promoloop.settings import Settings
+
+
+def run(spark: SparkSession, settings: Settings) -> Outcome:
+    """Judge the quarantine of entities by today's rules. What is sound now is taken where its key was not stated since; the rest stays."""
+    rejected = tables.read_or_empty(spark, settings, tables.ENTITIES_REJECTED)
+    waiting = {row["table_name"] for row in rejected.select("table_name").distinct().collect()}
+    released: dict[str, int] = {}
+    left: list[DataFrame] = []
+    for table in (table for entity, table in sources.TABLES.items() if entity != "events" and table.name in waiting):
+        (key,) = table.key
+        rules = expectations.load_rules(spark, table.name, sources.records_schema(table.schema))
+        received = sources.received_again(rejected.where(F.col("table_name") == table.name), table.schema)
+        records = received.transform(sources.add_is_key_reused, table.name, key)
+        judged = records.transform(expectations.add_reasons, rules, forms.faults() if table is tables.PROMOTIONS else None)
+        known = tables.read_or_empty(spark, settings, table)
+        released[table.name] = tables.merge(sources.released(judged, known, key), settings, table)
+        still = sources.still_refused(judged, tables.read(spark, settings, table), key)
+        left.append(sources.as_rejected(still, table.name))
+    stay = tables.replace_table(reduce(DataFrame.unionByName, left), settings, tables.ENTITIES_REJECTED) if left else 0
+    out = sum(released.values())
+    return Outcome(rows_in=out + stay, rows_out=out, rows_rejected=stay, figures=released)
+
+
+if __name__ == "__main__":
+    launch.main(run)

@@ -1,0 +1,65 @@
+"""Quarantined entities after a fix of a rule: released where nobody stated them since, and through a kill."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shop_files
+from job_files import job
+from pyspark.sql import DataFrame, SparkSession
+
+from places import settings_in
+from promoloop import expectations, tables
+from promoloop.expectations import Rule
+from promoloop.settings import Settings
+
+ingest, requeue = job("ingest_events"), job("requeue_entities")
+WRONG = "item_id: not one of ours"
+
+
+@pytest.mark.parametrize("unknown", ["quarantine", "placeholder"])
+def test_what_is_sound_now_is_released_and_what_was_stated_since_stays(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unknown: str
+) -> None:
+    settings = settings_in(tmp_path, f"events.unknown_items={unknown}", "events.max_rejected_share=0.9")
+    landing = Path(settings.paths.landing)
+    assert requeue.run(spark, settings).rows_in == 0  # before anything came
+    shop_files.write_shop(landing)
+    twice = ({"promotion": "twice", "name": name} for name in ("one", "two"))
+    shop_files.write(landing, "promotions", *twice, name="part-1")
+    shop_files.write(landing, "items", {"item": "i2", "price": 21.5}, batch="2026-01-11_2026-01-12")  # said later of the same
+    shop_files.write(landing, "events", {"event_id": "e1", "item": "i2"})
+    load = expectations.load_rules
+
+    def too_strict(spark: SparkSession, name: str, *schema: Any) -> list[Rule]:
+        return [*load(spark, name, *schema), *([Rule(WRONG, "item_id IN ('i2', 'i3')")] if name == "items" else [])]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(expectations, "load_rules", too_strict)
+        ingest.run(spark, settings)
+    shop_files.write(landing, "items", {"item": "i3", "price": 33.0}, batch="2026-01-12_2026-01-13")
+    ingest.run(spark, settings)
+    assert prices(spark, settings) == {"i1": 10.0, "i3": 33.0} | ({"i2": None} if unknown == "placeholder" else {})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "replace_table", killed)
+        with pytest.raises(KeyboardInterrupt):
+            requeue.run(spark, settings)
+    outcomes = [requeue.run(spark, settings) for _ in range(2)]
+    assert prices(spark, settings) == {"i1": 10.0, "i2": 21.5, "i3": 33.0}
+    rejected = tables.read(spark, settings, tables.ENTITIES_REJECTED)
+    assert sorted((row["table_name"], *row["reasons"]) for row in rejected.collect()) == [
+        ("items", "item_id: stated by another record since"),  # i2 as it was said first
+        ("items", "item_id: stated by another record since"),  # i3
+        *[("promotions", "promotion_id: used by two promotions")] * 2,
+    ]
+    assert [(outcome.rows_out, outcome.rows_rejected) for outcome in outcomes] == [(0, 4), (0, 4)]  # the one that was killed released it
+    assert {row["promotion_id"] for row in tables.read(spark, settings, tables.PROMOTIONS).collect()} == {"P1", "P2"}
+
+
+def prices(spark: SparkSession, settings: Settings) -> dict[str, float | None]:
+    return {row["item_id"]: row["price"] and float(row["price"]) for row in tables.read(spark, settings, tables.ITEMS).collect()}
+
+
+def killed(frame: DataFrame, *_: object) -> int:
+    raise KeyboardInterrupt
