@@ -124,11 +124,14 @@ def test_phone_numbers_of_many_ways_to_write_them_are_struck_out(spark: SparkSes
 def test_rescued_json_names_nobody(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     lines = ['{"ts": 1767344400, "who": "ann", "note": "call +33 612 345 678 or ann@mail.example"}', '{"ts": 1767344400, "who": "ann']
+    lines += ['{"ts": 1767344400, "who": "ann", "fullName": "Ann Lee", "ship": {"Street": "Rue 7"}, "size": {"cm": 70}}']
     (tmp_path / "b" / "1.json").write_text("\n".join(lines))
     stated = mapping(tmp_path, format="json", columns={"occurred_at": "ts", "quantity": "upper(WHO)"})  # a name where a number belongs
     rows = raw(spark, stated, tmp_path).orderBy("row_number").collect()
     assert json.loads(rows[0]["_rescued"]) == {"failed": {"quantity": "xxx"}, "new": {"note": "call [phone] or [mail]"}}
     assert json.loads(rows[1]["_rescued"]) == {"unread": '{"xx": 9999999999, "xxx": "xxx'}
+    named = {"fullName": "xxx xxx", "ship": '{"xxxxxx":"xxx 9"}', "size": '{"cm":70}'}  # of a person by the name of the field, or within it
+    assert json.loads(rows[2]["_rescued"])["new"] == named
 
 
 def test_a_field_stated_as_null_is_no_new_one_and_hides_none(spark: SparkSession, tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ _PHONES = (
 _PHONE = "|".join(_PHONES)
 # a day such as 05-12-2011 ends like an offset and is none: digits need a time before them
 _OFFSET = r"(Z|UTC|GMT|(:\d\d|[T ]\d{4,6})([.,]\d+)?( ?[AaPp][Mm])? ?(UTC|GMT|UT)?[+-]\d\d(:?\d\d)?)$"
+# words in names of fields that say who somebody is or where: what such a field holds has no pattern of its own
+_WHO = (
+    r"name|mail|phone|mobile|\btel|addr|street|city|zip|post_?(al|code)|birth|customer|client|person|contact|recipient"
+    r"|strasse|kunde|geburt|pr[eé]nom|\bnom\b|adresse"
+)
 _NEW = "new"
 _UNREAD = "unread"
 _NUMBERS = ("seconds", "milliseconds")  # since 1970
@@ -154,11 +159,13 @@ def _has_new(given: Mapping[str, str]) -> Column:
 def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
     """JSON of what was left over; personal fields never, and mail addresses and phone numbers struck out of the rest.
 
-    `failed`: by column, whether its text is not of its type; of one made from personal fields the shape of the text is kept.
+    Of a new field whose name, or a name within it, says that it tells of a person (`_WHO`), the shape alone. `failed`: by column, whether
+    its text is not of its type; of one made from personal fields the shape of the text is kept.
     """
     known = F.array(*[F.lit(name) for name in (*files.fields, *files.personal)])
     has_new = F.coalesce(_HAS_NEW, F.lit(False))
     new = F.map_filter(_FIELDS, lambda name, value: value.isNotNull() & ~F.array_contains(known, name))
+    new = F.transform_values(new, _new_text)
     has_failed = reduce(Column.__or__, failed.values(), F.lit(False))
     texts = {name: F.col(hidden(name)).cast("string") for name in failed}
     said = {name: _shape(text) if files.is_personal(name) else text for name, text in texts.items()}
@@ -173,6 +180,12 @@ def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
         )
     )
     return F.when(F.col(_FIELDS).isNull() | has_new | has_failed, redact(leftover))  # a sound record is spared all of it
+
+
+def _new_text(name: Column, text: Column) -> Column:
+    """`text` of a new field, or its shape where the field, or one within it, is named as those of persons are."""
+    is_of_person = F.rlike(name, F.lit(rf"(?i)({_WHO})")) | F.rlike(text, F.lit(rf'(?i)"[^"]*({_WHO})[^"]*"\s*:'))
+    return F.when(is_of_person, _shape(text)).otherwise(text)
 
 
 def _shape(text: Column) -> Column:
