@@ -33,13 +33,13 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         inputs = {} if begun else tables.inputs_of(spark, settings, tables.EVENTS, "clean", take)
         begun.append(take)
         users, items = (_as_it_was(spark, settings, table, inputs.get(table.name)) for table in (tables.USERS, tables.ITEMS))
-        judged = events.judge(received, users, items, rules, settings.events, is_price_given="price" in given)
         known = tables.read(spark, settings, tables.EVENTS) if tables.exists(spark, settings, tables.EVENTS) else None
-        verdicts = events.add_verdicts(judged, known, mapping.has_own_ids)
+        judged = events.judge(received, known, users, items, rules, settings.events, is_price_given="price" in given)
+        verdicts = events.add_verdicts(judged.records, judged.history, mapping.has_own_ids)
         counts = events.per_batch(verdicts, rules, take).collect()
         before = tables.read_or_empty(spark, settings, tables.BATCHES)  # anew: the last take of this run may have been of the same batch
-        events.gate(verdicts, counts, before, rules, settings.events.max_rejected_share)
-        tables.append_once(events.accepted(verdicts, gap), settings, tables.EVENTS, "clean", take)
+        events.gate(verdicts, counts, before, rules, settings.events)
+        tables.append_once(events.accepted(verdicts, gap, judged.history), settings, tables.EVENTS, "clean", take)
         if any(row["rows_rejected"] for row in counts):  # else they would all be read once more, to find none
             refused = events.rejected(verdicts, tables.RAW_EVENTS.column_names)
             tables.append_once(refused, settings, tables.EVENTS_REJECTED, "clean", take)

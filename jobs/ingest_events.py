@@ -24,6 +24,8 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     key = privacy.key_in_use(settings, tables.read_or_empty(spark, settings, tables.KEY_RING))
     keeps_vault = settings.privacy.has_vault and any(files.vault for files in mapping.sets)
     vault_key = privacy.load_vault_key(settings) if keeps_vault else b""
+    if keeps_vault:  # before anything of it is sealed by another one: no key would open all of it
+        privacy.sealed_under(tables.read_or_empty(spark, settings, tables.VAULT), vault_key)
     written: dict[str, int] = {"events": 0, "rejected": 0}
     chosen = ((tables.USERS, settings.events.unknown_users), (tables.ITEMS, settings.events.unknown_items))
     filled_in = [table for table, choice in chosen if choice == "placeholder"]
@@ -48,10 +50,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         if is_vaulted:  # sealed before anything of it is kept, in memory or on disk
             records = records.transform(privacy.add_sealed, vault_key)
         rules = expectations.load_rules(spark, table.name, sources.records_schema(table.schema))
-        judged = records.transform(expectations.add_reasons, rules)
-        if table is tables.PROMOTIONS:
-            judged = judged.withColumn("reasons", F.array_union("reasons", forms.faults()))
-        judged = judged.persist()
+        judged = records.transform(expectations.add_reasons, rules, forms.faults() if table is tables.PROMOTIONS else None).persist()
         refusals = expectations.gate(judged, table.name, rules, settings.events.max_rejected_share)
         sound, broken = judged.where(F.size("reasons") == 0), judged.where(F.size("reasons") > 0)
         current = sources.keep_current(sound, table.key[0], table.column_names)

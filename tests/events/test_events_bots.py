@@ -37,6 +37,23 @@ def test_the_lines_of_an_order_are_bought_at_one_moment_and_no_bot(spark: SparkS
     assert found(spark, settings, [0.0] * 80, event_type="purchase", quantity=1) == 0
 
 
+def test_what_was_accepted_of_a_day_before_is_part_of_it(spark: SparkSession, settings: Settings) -> None:
+    moments = [START + timedelta(seconds=30 * n) for n in range(80)]
+    views = [
+        {"row_number": n, "event_id": f"e{n}", "event_type": "view", "user_id": "u", "occurred_at": moment}
+        for n, moment in enumerate(moments)
+    ]
+    identified = events.add_identity(rows(spark, tables.RAW_EVENTS, *views))
+    morning = identified.where("row_number < 40").select(tables.EVENTS.column_names)
+    noon, again = identified.where("row_number >= 40"), identified.where("row_number < 40")
+    assert events.bot_days(noon, settings.events).isEmpty()  # too few to say
+    assert events.bot_days(noon, settings.events, morning).count() == 1
+    assert events.bot_days(again, settings.events, morning).isEmpty()  # what is sent twice was done once
+    whole = identified.select(tables.EVENTS.column_names)
+    another = events.add_identity(rows(spark, tables.RAW_EVENTS, {**views[0], "user_id": "v"}))
+    assert events.bot_days(another, settings.events, whole).isEmpty()  # what others did is not asked again
+
+
 def test_a_bot_is_rejected_for_it_beside_all_other_reasons(spark: SparkSession, settings: Settings) -> None:
     moments = [START + timedelta(seconds=30 * n) for n in range(80)]
     views = [
@@ -48,8 +65,8 @@ def test_a_bot_is_rejected_for_it_beside_all_other_reasons(spark: SparkSession, 
     users = rows(spark, tables.USERS, {"user_id": "u"}, {"user_id": "v"})
     items = rows(spark, tables.ITEMS, {"item_id": "i", "price": Decimal(1)})
     rules = expectations.load_rules(spark, "events", events.judged_schema(tables.RAW_EVENTS.schema))
-    judged = events.judge(raw, users, items, rules, settings.events)
-    reasons = {row["event_id"]: row["reasons"] for row in judged.collect()}
+    judged = events.judge(raw, None, users, items, rules, settings.events)
+    reasons = {row["event_id"]: row["reasons"] for row in judged.records.collect()}
     assert len(reasons) == 81
     assert reasons.pop("e80") == []
     assert reasons.pop("e0") == ["item_id: missing", "user_id: a bot"]

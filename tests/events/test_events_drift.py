@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -6,6 +8,7 @@ import builders
 from promoloop import expectations, tables
 from promoloop.errors import UserError
 from promoloop.events import drift, gate, judged_schema
+from promoloop.settings import Settings
 
 USUAL = {
     "events_of_a_day": 1000.0,
@@ -26,26 +29,32 @@ def test_a_first_batch_has_nothing_to_be_compared_with(spark: SparkSession) -> N
     assert expectations.broken_rules(spark, "batches", [drift.compare(USUAL, [])]) == [[]]
 
 
-def test_a_late_file_of_an_old_batch_is_not_compared_and_a_new_batch_is(spark: SparkSession) -> None:
+def test_a_late_file_of_an_old_batch_is_not_compared_and_a_new_batch_is_unless_it_is_let_in(
+    spark: SparkSession, settings_with: Callable[..., Settings]
+) -> None:
     """More batches came since than a new one is compared with."""
+    asked, let_in = settings_with().events, settings_with('events.let_in=["day-120"]').events
     rules = expectations.load_rules(spark, "events", judged_schema(tables.RAW_EVENTS.schema))
-    stated = {"take": 0, "source": "shop", "rows_received": 1200, "rows_accepted": 1200, "metrics": USUAL}
+    stated = {"take": 0, "source": "shop", "rows_received": 1200, "rows_accepted": 1200, "rows_rejected": 0, "metrics": USUAL}
     before = builders.rows(spark, tables.BATCHES, *({**stated, "batch_id": f"day-{n:03d}"} for n in range(120)))
     few = {**stated, "rows_received": 3, "rows_accepted": 3, "metrics": {**USUAL, "events_of_a_day": 3.0}}
     late, new = builders.rows(spark, tables.BATCHES, {**few, "batch_id": "day-000"}, {**few, "batch_id": "day-120"}).collect()
-    gate(before, [late], before, rules, 0.5)
-    with pytest.raises(UserError, match="batch day-120: 3 events, rule 'volume: events a day far from usual' broke"):
-        gate(before, [late, new], before, rules, 0.5)
+    gate(before, [late], before, rules, asked)
+    with pytest.raises(
+        UserError, match=r"batch day-120: 3 events, rule 'volume: events a day far from usual' broke.*let_in=\[\"day-120\"\]"
+    ):
+        gate(before, [late, new], before, rules, asked)
+    gate(before, [late, new], before, rules, let_in)
 
 
-def test_files_that_came_late_are_not_what_is_usual(spark: SparkSession) -> None:
+def test_files_that_came_late_are_not_what_is_usual(spark: SparkSession, settings: Settings) -> None:
     rules = expectations.load_rules(spark, "events", judged_schema(tables.RAW_EVENTS.schema))
-    stated = {"source": "shop", "rows_received": 1200, "rows_accepted": 1200, "metrics": USUAL}
+    stated = {"source": "shop", "rows_received": 1200, "rows_accepted": 1200, "rows_rejected": 0, "metrics": USUAL}
     few = {**stated, "rows_received": 3, "rows_accepted": 3, "metrics": {**USUAL, "events_of_a_day": 3.0}}
     takes = [{**(few if take else stated), "take": take, "batch_id": f"day-{n}"} for n in range(3) for take in range(3)]
     (new,) = builders.rows(spark, tables.BATCHES, {**stated, "take": 0, "batch_id": "day-3"}).collect()
     before = builders.rows(spark, tables.BATCHES, *takes)
-    gate(before, [new], before, rules, 0.5)
+    gate(before, [new], before, rules, settings.events)
 
 
 def test_a_few_late_events_hardly_change_the_events_of_a_day(spark: SparkSession) -> None:

@@ -47,3 +47,16 @@ def test_a_pause_of_half_an_hour_ends_a_session_and_no_two_users_share_one(spark
     assert made["given"] == "s1"
     assert made["first"] == made["just before"]
     assert len({made[name] for name in ("first", "after", "other", "between")}) == 4
+
+
+def test_a_session_goes_on_in_the_next_take_and_none_is_renamed(spark: SparkSession, settings: Settings) -> None:
+    minutes = {"late": -10, "first": 0, "next": 20, "amid": 10, "after": 45, "pause": 80, "other": 20}
+    told = [(name, "v" if name == "other" else "u", START + timedelta(minutes=at), None) for name, at in minutes.items()]
+    events = spark.createDataFrame(told, "event_id string, user_id string, occurred_at timestamp, session_id string")
+    before = add_sessions(events.where("event_id IN ('first', 'next')"), settings.events.session_gap_minutes)
+    later = events.where("event_id NOT IN ('first', 'next')")
+    made = {row["event_id"]: row["session_id"] for row in add_sessions(later, settings.events.session_gap_minutes, before).collect()}
+    (known,) = {row["session_id"] for row in before.collect()}
+    assert made["amid"] == made["after"] == known
+    assert len({known, *(made[name] for name in ("late", "pause", "other"))}) == 4
+    assert made.keys() == minutes.keys() - {"first", "next"}

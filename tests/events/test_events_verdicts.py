@@ -1,14 +1,16 @@
 """What repeats are, of a source whose ids are its own and of one whose events are told apart by what they say."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from builders import rows
-from promoloop import events, tables
+from promoloop import events, expectations, tables
 from promoloop.events.verdicts import REUSED
+from promoloop.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UNKNOWN = "event_type: unknown"
@@ -54,3 +56,20 @@ def test_equal_content_under_two_ids_is_a_repeat_unless_ids_are_the_sources_own(
         ("odd-again", "i1", "rejected", [UNKNOWN]),
         ("odd", "i3", "accepted", []),  # nor does it keep its id
     ]
+
+
+def test_an_id_is_used_once_on_days_near_one_another(spark: SparkSession, settings: Settings) -> None:
+    """As where an export was sent again in another time zone. Of days further off nothing is read."""
+    view = {"event_type": "view", "user_id": "u", "item_id": "i", "price": Decimal(1), "received_at": NOON + timedelta(days=9)}
+    days = {0: 0, 1: settings.events.days_near, 2: settings.events.days_near + 1}
+    told = [{**view, "row_number": n, "event_id": "one", "occurred_at": NOON + timedelta(days=day)} for n, day in days.items()]
+    raw = rows(spark, tables.RAW_EVENTS, *told)
+    users, items = rows(spark, tables.USERS, {"user_id": "u"}), rows(spark, tables.ITEMS, {"item_id": "i", "price": Decimal(1)})
+    rules = expectations.load_rules(spark, "events", events.judged_schema(tables.RAW_EVENTS.schema))
+    known = events.add_identity(raw.where("row_number = 0")).select(tables.EVENTS.column_names)
+    found = {}
+    for number in (1, 2):
+        judged = events.judge(raw.where(F.col("row_number") == number), known, users, items, rules, settings.events)
+        (row,) = events.add_verdicts(judged.records, judged.history, has_own_ids=True).collect()
+        found[number] = (row["verdict"], row["reasons"])
+    assert found == {1: ("rejected", [REUSED]), 2: ("accepted", [])}

@@ -171,6 +171,18 @@ def test_entities_are_current_and_bad_ones_quarantined(spark: SparkSession, sett
     assert not Path(settings.paths.tables, "vault").exists()
 
 
+def test_the_vault_is_sealed_by_one_key(spark: SparkSession, settings_with: Callable[..., Settings], tmp_path: Path) -> None:
+    landing = Path(settings_with().paths.landing)
+    shop_files.write_known(landing)
+    shop_files.write(landing, "events", {"event_id": "e1"})
+    ingest.run(spark, settings_with())
+    (tmp_path / "other.key").write_bytes(bytes(range(32)))
+    shop_files.write(landing, "users", {"user": "u4"}, batch="2026-01-11_2026-01-12")
+    with pytest.raises(UserError, match=r"privacy\.vault_key: not the key the vault was sealed with"):
+        ingest.run(spark, settings_with(f"privacy.vault_key=file:{tmp_path}/other.key"))
+    assert tables.read(spark, settings_with(), tables.USERS).count() == 3
+
+
 def test_gate_names_rule_rows_and_examples_and_writes_nothing(spark: SparkSession, settings_with: Callable[..., Settings]) -> None:
     settings = settings_with("events.max_rejected_share=0.2", "privacy.has_vault=false")
     landing = Path(settings.paths.landing)

@@ -1,6 +1,8 @@
 """Raw records with the reasons they are at fault for."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -30,13 +32,29 @@ def judged_schema(raw: T.StructType) -> T.StructType:
     return T.StructType([*raw.fields, *_FACTS.fields])
 
 
-def judge(
-    received: DataFrame, users: DataFrame, items: DataFrame, rules: Sequence[Rule], settings: EventsSettings, is_price_given: bool = True
-) -> DataFrame:
-    """Raw records with identity and reasons (empty where sound), computed now and kept. Same rows.
+@dataclass(frozen=True)
+class Judged:
+    """Records with reasons (empty where sound), kept for what is asked of them next; and of the events accepted before those of days near
+    theirs, all columns; None where none were ever accepted.
+    """
 
-    `is_price_given`: whether the source has prices at all. Who is a bot shows in all that a user did on a day, so the rules that speak of
-    it are asked of what is kept.
+    records: DataFrame
+    history: DataFrame | None
+
+
+def judge(
+    received: DataFrame,
+    known: DataFrame | None,
+    users: DataFrame,
+    items: DataFrame,
+    rules: Sequence[Rule],
+    settings: EventsSettings,
+    is_price_given: bool = True,
+) -> Judged:
+    """Raw records with identity and reasons, computed now. Same rows.
+
+    `known`: events accepted before, of which those of the days near are looked at; None: there are none. `is_price_given`: whether the
+    source has prices at all. Who is a bot shows in all that a user did on a day, so the rules that speak of it are asked of what is kept.
     """
     last = [rule for rule in rules if _IS_BOT in rule.broken.lower()]
     asked_last = [name for name in _FACTS.fieldNames() if any(name in rule.broken.lower() for rule in last)]
@@ -46,10 +64,18 @@ def judge(
         .transform(expectations.add_reasons, [rule for rule in rules if rule not in last])
         .drop(*[name for name in _FACTS.fieldNames() if name not in asked_last])
     )
-    bots = frames.settle_few(bot_days(kept, settings).withColumn(_IS_BOT, F.lit(True)))
-    return (
+    history = None if known is None else known.where(F.col("occurred_on").isin(_days_near(kept, settings.days_near)))
+    bots = frames.settle_few(bot_days(kept, settings, history).withColumn(_IS_BOT, F.lit(True)))
+    judged = (
         kept.join(bots, "user_day", "left")
         .withColumn(_IS_BOT, F.coalesce(_IS_BOT, F.lit(False)))
         .transform(expectations.add_reasons, last)
         .drop(*asked_last, "user_day", "act")
     )
+    return Judged(judged, history)
+
+
+def _days_near(records: DataFrame, around: int) -> list[date]:
+    """Days of the sound ones of `records`, and as many as `around` on either side of each."""
+    found = records.where(F.size("reasons") == 0).select("occurred_on").distinct().collect()
+    return sorted({row["occurred_on"] + timedelta(days=number) for row in found for number in range(-around, around + 1)})

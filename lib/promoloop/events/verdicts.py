@@ -14,30 +14,25 @@ from promoloop.events import drift
 from promoloop.events.facts import CONTENT, add_sessions, made_id
 from promoloop.events.repeats import repeated_contents, repeated_ids
 from promoloop.expectations import Rule
+from promoloop.settings.data import EventsSettings
 
 REUSED = "event_id: used by another event"
 
 
-def add_verdicts(judged: DataFrame, known: DataFrame | None, has_own_ids: bool = False) -> DataFrame:
+def add_verdicts(judged: DataFrame, history: DataFrame | None, has_own_ids: bool = False) -> DataFrame:
     """Add `verdict` (accepted, rejected or duplicate) to records with reasons (`judging.judge`). Same rows.
 
-    `judged` is read several times: days and repeats are found now. `known`: events accepted before, of which those of the same days are
-    looked at; None: there are none. `has_own_ids`: equal content under two ids is two events, else a repeat.
+    `judged` is read several times: repeats are found now. `history`: events accepted before, of days near; None: there are none.
+    `has_own_ids`: equal content under two ids is two events, else a repeat.
     """
-    history = None if known is None else known.where(F.col("occurred_on").isin(_days(judged)))
     verdicts = _by_ids(judged, history)
     return verdicts if has_own_ids else _drop_equal_contents(verdicts, history)
-
-
-def _days(judged: DataFrame) -> list[date]:
-    sound = judged.where(F.size("reasons") == 0)
-    return sorted(row["occurred_on"] for row in sound.select("occurred_on").distinct().collect())
 
 
 def _by_ids(judged: DataFrame, history: DataFrame | None) -> DataFrame:
     """Add `verdict` (accepted, rejected, duplicate); a record whose id an accepted one with other content has gets REUSED as reason.
 
-    `judged`: records with reasons. `history`: events accepted before, of the same days. Same rows. A duplicate says what an
+    `judged`: records with reasons. `history`: events accepted before, of days near. Same rows. A duplicate says what an
     accepted record says: the earliest received is accepted; copies of a rejected record are rejected like it.
     """
     sound = judged.where(F.size("reasons") == 0)
@@ -63,11 +58,14 @@ def _drop_equal_contents(once: DataFrame, history: DataFrame | None) -> DataFram
     )
 
 
-def accepted(verdicts: DataFrame, gap_minutes: int | None) -> DataFrame:
-    """Rows of events. `gap_minutes`: the pause that ends a session, of a source without sessions; None: it has its own."""
+def accepted(verdicts: DataFrame, gap_minutes: int | None, history: DataFrame | None) -> DataFrame:
+    """Rows of events. `gap_minutes`: the pause that ends a session, of a source without sessions; None: it has its own.
+
+    `history`: events accepted before, of days near; None: there are none.
+    """
     sound = verdicts.where(F.col("verdict") == "accepted")
     rows = sound.select("event_id", *CONTENT, "occurred_on", "batch_id", "record_id", "fingerprint")
-    return rows if gap_minutes is None else add_sessions(rows, gap_minutes)
+    return rows if gap_minutes is None else add_sessions(rows, gap_minutes, history)
 
 
 def rejected(verdicts: DataFrame, raw_columns: Sequence[str]) -> DataFrame:
@@ -106,21 +104,22 @@ def examples(verdicts: DataFrame, batch_id: str, reason: str) -> list[str]:
     return [str(row["example"])[:300] for row in found.orderBy("example").limit(3).collect()]
 
 
-def gate(verdicts: DataFrame, counts: Sequence[Row], before: DataFrame, rules: Sequence[Rule], max_share: float) -> None:
+def gate(verdicts: DataFrame, counts: Sequence[Row], before: DataFrame, rules: Sequence[Rule], settings: EventsSettings) -> None:
     """Raise UserError for the first batch with too many rejected, naming rule, rows and three examples, or unlike the last ones before it.
 
     `counts`: rows of batches now; `before`: those kept earlier, of whatever batch. Of a batch kept before more files came, however late:
-    it was compared then, and is not again.
+    it was compared then, and is not again. A batch that `settings.let_in` names is not asked at all.
     """
-    for row in sorted(counts, key=lambda row: str(row["batch_id"])):
-        if expectations.is_too_many(row["rows_received"], row["rows_rejected"], row["reasons"], max_share, rules):
+    asked = [row for row in counts if row["batch_id"] not in settings.let_in]
+    for row in sorted(asked, key=lambda row: str(row["batch_id"])):
+        if expectations.is_too_many(row["rows_received"], row["rows_rejected"], row["reasons"], settings.max_rejected_share, rules):
             reason = expectations.worst(row["reasons"], rules)
             shown = examples(verdicts, row["batch_id"], reason)
-            raise expectations.stopped(f"batch {row['batch_id']}", row.asDict(), max_share, reason, shown)
+            raise expectations.stopped(f"batch {row['batch_id']}", row.asDict(), settings.max_rejected_share, reason, shown)
     named = before.where(F.col("batch_id").isin([row["batch_id"] for row in counts])).select("batch_id").distinct()
     known = {row["batch_id"] for row in named.collect()}
     usual = drift.usual(before).collect()
-    new = [row for row in counts if row["batch_id"] not in known]
+    new = [row for row in asked if row["batch_id"] not in known]
     most = max((row["rows_accepted"] for row in usual), default=0)
     whole = [row for row in new if max(row["rows_accepted"], most) >= drift.WHOLE_BATCH]
     compared = [drift.compare(row["metrics"], [other["metrics"] for other in usual]) for row in whole]
@@ -128,7 +127,10 @@ def gate(verdicts: DataFrame, counts: Sequence[Row], before: DataFrame, rules: S
     for row, facts, reasons in zip(whole, compared, broken, strict=True):
         if reasons:
             said = ", ".join(f"{name} {value:.3g}" for name, value in facts.items() if value is not None)
-            raise UserError(f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reasons[0]}' broke: {said}")
+            raise UserError(
+                f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reasons[0]}' broke: {said}; where it is as it should be, "
+                f"let it in: --set 'events.let_in=[\"{row['batch_id']}\"]'"
+            )
 
 
 def require_fresh(events: DataFrame, as_of: date) -> None:
