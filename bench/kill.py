@@ -1,7 +1,8 @@
 """Whether kill -9 at random moments, and a rerun, leave all tables equal to those of an undisturbed run.
 
-`python bench/kill.py --job ingest_events --times 20` (also clean_events, or several --job). Figure: identical_after_kill, of `times`
-kills that hit a running job. Of the vault is compared what it keeps, as no two seals of it are alike.
+`python bench/kill.py --job ingest_events --times 20`: any step of a loop of the small shop, by the name `promoloop run --dry-run` prints;
+several --job; default: ingest_events and clean_events. Figure: identical_after_kill, of `times` kills that hit a running job. Of the vault
+is compared what it keeps, as no two seals of it are alike; durations are left out.
 """
 
 import argparse
@@ -20,10 +21,13 @@ import figures
 from pyspark.sql import SparkSession
 
 from promoloop import privacy, session, tables
+from promoloop.cli import loop
+from promoloop.cli.loop import Step
 from promoloop.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = ("ingest_events", "clean_events")
+FOLLOWED = {"ingest_events": ("clean_events",)}  # what must come out the same, too, of what was left
+DURATIONS = ("seconds_per_pass",)
 
 
 def assignments(folder: Path, landing: Path) -> list[str]:
@@ -31,10 +35,10 @@ def assignments(folder: Path, landing: Path) -> list[str]:
     return [*places, f"paths.out={folder}", f"paths.landing={landing}"]
 
 
-def start(step: str, assigned: list[str]) -> "subprocess.Popen[bytes]":
+def start(job: str, assigned: list[str]) -> "subprocess.Popen[bytes]":
     command = [
         sys.executable,
-        str(ROOT / "jobs" / f"{step}.py"),
+        str(ROOT / "jobs" / f"{job}.py"),
         "--config",
         "ci",
         *[part for text in assigned for part in ("--set", text)],
@@ -42,11 +46,11 @@ def start(step: str, assigned: list[str]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
-def finish(step: str, assigned: list[str]) -> float:
-    """Run a step to its end; seconds."""
+def finish(job: str, assigned: list[str]) -> float:
+    """Run a job to its end; seconds."""
     began = time.monotonic()
-    if start(step, assigned).wait() != 0:
-        raise SystemExit(f"{step} failed undisturbed")
+    if start(job, assigned).wait() != 0:
+        raise SystemExit(f"{job} failed undisturbed")
     return time.monotonic() - began
 
 
@@ -59,17 +63,16 @@ def hashes(folders: Sequence[Path], landing: Path) -> list[dict[str, int]]:
 
 def _hashes(spark: SparkSession, settings: Settings) -> dict[str, int]:
     written = [table for table in tables.TABLES if tables.exists(spark, settings, table)]
+    contents = {table.name: tables.read(spark, settings, table).drop(*DURATIONS) for table in written}
     kept = privacy.unsealed(tables.read(spark, settings, tables.VAULT), privacy.load_vault_key(settings))
-    contents = {table.name: tables.read(spark, settings, table) for table in written} | {tables.VAULT.name: kept}
-    return {name: tables.content_hash(rows) for name, rows in contents.items()}
+    return {name: tables.content_hash(rows) for name, rows in {**contents, tables.VAULT.name: kept}.items()}
 
 
-def is_hit(step: str, ready: Path, folder: Path, landing: Path, moment: float) -> bool:
+def is_hit(step: Step, ready: Path, folder: Path, landing: Path, moment: float) -> bool:
     """From the state before `step`, kill it after `moment` seconds, run it again, and what follows it; False where it had ended by then."""
-    if ready.exists():
-        shutil.copytree(ready, folder)
+    copy(ready, folder)
     tried = assignments(folder, landing)
-    running = start(step, tried)
+    running = start(step.job, tried)
     try:
         code = running.wait(timeout=moment)
     except subprocess.TimeoutExpired:
@@ -78,42 +81,61 @@ def is_hit(step: str, ready: Path, folder: Path, landing: Path, moment: float) -
     if code == 0:
         return False
     if code != -signal.SIGKILL:
-        raise SystemExit(f"{step} failed undisturbed")
-    for after in STEPS[STEPS.index(step) :]:
-        finish(after, tried)
+        raise SystemExit(f"{step.label} failed undisturbed")
+    for job in (step.job, *FOLLOWED.get(step.job, ())):
+        finish(job, tried)
     return True
 
 
+def copy(state: Path, folder: Path) -> None:
+    if state.exists():
+        shutil.copytree(state, folder)
+
+
+def count_identical(step: Step, calm: Path, ready: Path, landing: Path, seconds: float, times: int, rng: random.Random) -> int:
+    """Of `times` kills of `step` those that leave what is in `calm`, after it and what follows it. `ready`: the state before it."""
+    root = ready.parent
+    expected, tried = root / "expected", [root / f"tried-{number}" for number in range(times)]
+    copy(calm, expected)
+    for job in FOLLOWED.get(step.job, ()):
+        finish(job, assignments(expected, landing))
+    for number, folder in enumerate(tried):
+        moment = rng.uniform(0.3, 1.0) * seconds  # the first third is the start of Java and Python
+        while not is_hit(step, ready, folder, landing, moment):
+            shutil.rmtree(folder, ignore_errors=True)
+            moment = rng.uniform(0.3, 1.0) * seconds
+        print(f"{step.label} {number + 1} of {times}: killed after {moment:.1f} s and run again", file=sys.stderr, flush=True)
+    undisturbed, *found = hashes([expected, *tried], landing)
+    for folder, one in zip(tried, found, strict=True):
+        differ = sorted(name for name in undisturbed.keys() | one.keys() if undisturbed.get(name) != one.get(name))
+        if differ:
+            print(f"{step.label}, {folder.name}: other {', '.join(differ)}", file=sys.stderr)
+    for folder in (expected, *tried):
+        shutil.rmtree(folder, ignore_errors=True)
+    return sum(one == undisturbed for one in found)
+
+
 def main() -> None:
+    steps = loop.plan(load(["ci"]))
+    names = [step.label for step in steps if step.job != "simulate_shop"]  # what it writes is what the others read
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--job", action="append", choices=STEPS, default=None)
+    parser.add_argument("--job", action="append", choices=names, default=None)
     parser.add_argument("--times", type=int, default=20, help="kills per job")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
+    chosen = options.job or ["ingest_events", "clean_events"]
     rng = random.Random(options.seed)
     root = Path(tempfile.mkdtemp(prefix="promoloop-kill-"))
-    landing, calm = root / "landing", root / "calm"
-    before = {step: root / f"before-{step}" for step in STEPS}
+    landing, calm, ready = root / "landing", root / "calm", root / "ready"
     try:
-        finish("simulate_shop", assignments(root / "shop", landing))
-        seconds = {}
-        for step in STEPS:
-            if calm.exists():
-                shutil.copytree(calm, before[step])
-            seconds[step] = finish(step, assignments(calm, landing))
-        for step in options.job or STEPS:
-            tried = [root / f"{step}-{number}" for number in range(options.times)]
-            for number, folder in enumerate(tried):
-                moment = rng.uniform(0.3, 1.0) * seconds[step]  # the first third is the start of Java and Python
-                while not is_hit(step, before[step], folder, landing, moment):
-                    shutil.rmtree(folder, ignore_errors=True)
-                    moment = rng.uniform(0.3, 1.0) * seconds[step]
-                print(f"{step} {number + 1} of {options.times}: killed after {moment:.1f} s and run again", file=sys.stderr, flush=True)
-            expected, *found = hashes([calm, *tried], landing)
-            same = sum(one == expected for one in found)
-            figures.say("kill", "identical_after_kill", same, f"of {options.times}", step)
-            for folder in tried:
-                shutil.rmtree(folder, ignore_errors=True)
+        for step in steps[: 1 + max(number for number, step in enumerate(steps) if step.label in chosen)]:
+            if step.label in chosen:
+                copy(calm, ready)
+            seconds = finish(step.job, assignments(calm, landing))
+            if step.label in chosen:
+                same = count_identical(step, calm, ready, landing, seconds, options.times, rng)
+                figures.say("kill", "identical_after_kill", same, f"of {options.times}", step.label)
+                shutil.rmtree(ready, ignore_errors=True)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

@@ -45,6 +45,9 @@ def test_a_late_file_of_an_old_batch_is_not_compared_and_a_new_batch_is_unless_i
     ):
         gate(before, [late, new], before, rules, asked)
     gate(before, [late, new], before, rules, let_in)
+    refused = {**stated, "batch_id": "day-120", "rows_rejected": 1200, "reasons": {rules[0].reason: 1200}}
+    (spoilt,) = builders.rows(spark, tables.BATCHES, refused).collect()
+    gate(builders.rows(spark, tables.RAW_EVENTS), [spoilt], before, rules, let_in)
 
 
 def test_files_that_came_late_are_not_what_is_usual(spark: SparkSession, settings: Settings) -> None:

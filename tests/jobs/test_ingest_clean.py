@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -247,6 +247,33 @@ def test_a_log_that_ended_long_ago_stops_the_run(spark: SparkSession, settings_w
     with pytest.raises(UserError, match=r"newest of all events is of 2026-01-02, 32 days before run\.as_of .*long past"):
         clean.run(spark, settings)
     assert clean.run(spark, settings_with("run.as_of=2026-02-02")).rows_in == 0
+
+
+def test_what_earlier_takes_accepted_of_a_day_counts(
+    spark: SparkSession, settings_with: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock and a person, both in two takes of one day, of a source without sessions."""
+    settings = settings_with("events.max_rejected_share=0.9", "privacy.has_vault=false")
+    landing = Path(settings.paths.landing)
+    shop_files.write_known(landing)
+    given = sources.Mapping.given_columns
+    monkeypatch.setattr(sources.Mapping, "given_columns", lambda mapping, entity: given(mapping, entity) - {"session_id"})
+    every = settings.events.bot_min_events * 2 // 3
+    noon = datetime(2026, 1, 2, 12)
+    for take in range(2):
+        seen = {"session": None, "channel": f"take {take}"}
+        clock = [(f"c{n}", "u1", noon + timedelta(seconds=30 * n)) for n in range(take * every, (take + 1) * every)]
+        person = [(f"p{take}-{n}", "u2", noon + timedelta(minutes=50 * take + 7 * n)) for n in range(5)]
+        told = [{"event_id": name, "user": user, "time": f"{at:%Y-%m-%dT%H:%M:%SZ}", **seen} for name, user, at in (*clock, *person)]
+        shop_files.write(landing, "events", *told, name=f"part-{take}")
+        ingest.run(spark, settings)
+        clean.run(spark, settings)
+    accepted = tables.read(spark, settings, tables.EVENTS).select("event_id", "session_id").collect()
+    assert sum(row["event_id"].startswith("c") for row in accepted) == every  # the first take, too few to say
+    sessions = {row["session_id"] for row in accepted if row["event_id"].startswith("p")}
+    assert len(sessions) == 1  # 28 minutes, 22 until the next take, 28
+    rejected = tables.read(spark, settings, tables.EVENTS_REJECTED).collect()
+    assert [row["reasons"] for row in rejected] == [["user_id: a bot"]] * every
 
 
 def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(

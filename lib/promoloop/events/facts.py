@@ -31,28 +31,31 @@ def made_id() -> Column:
     return F.concat(F.lit(NO_ID), F.hex("fingerprint"))
 
 
-def add_identity(received: DataFrame) -> DataFrame:
+def add_identity(received: DataFrame, has_own_ids: bool = False) -> DataFrame:
     """Add record_id (where it came from), fingerprint (what it says), occurred_on, user_day, act; fill event_id where the source has none.
 
     Same rows. Two records with one fingerprint say the same thing, whatever their event_id: the natural key. user_day stands for user and
     day in eight bytes, and is null where one of them is; of n of them two are one by chance with a probability of n² / 2⁶⁵. act stands for
-    the order of a purchase (or its moment: the lines of an order are bought at one), and else for the event.
+    the order of a purchase (or its moment: the lines of an order are bought at one), and else for the event: by its id if the source
+    `has_own_ids`, or by what it says, so that one sent again under another id was done once.
     """
     return (
         received.withColumn("record_id", F.xxhash64("batch_id", "source_file", "row_number"))
         .withColumn("fingerprint", _fingerprint(F.col("session_id")))
         .withColumn("event_id", F.coalesce("event_id", made_id()))
         .withColumn("occurred_on", F.to_date("occurred_at"))
-        .withColumns(_user_day_and_act())
+        .withColumns(_user_day_and_act(has_own_ids))
     )
 
 
-def _user_day_and_act() -> dict[str, Column]:
+def _user_day_and_act(has_own_ids: bool) -> dict[str, Column]:
     is_whose_and_when = F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull()
     order = F.coalesce("order_id", F.col("occurred_at").cast("string"))
     return {
         "user_day": F.when(is_whose_and_when, F.xxhash64("user_id", "occurred_on")),
-        "act": F.xxhash64(F.when(F.col("event_type") == "purchase", order).otherwise(F.col("event_id"))),
+        "act": F.when(F.col("event_type") == "purchase", F.xxhash64(order)).otherwise(
+            F.xxhash64("event_id") if has_own_ids else F.col("fingerprint")
+        ),
     }
 
 
@@ -101,13 +104,15 @@ def _limit(settings: EventsSettings) -> Column:
 def add_sessions(accepted: DataFrame, gap_minutes: int, history: DataFrame | None = None) -> DataFrame:
     """Fill session_id where the source has none: a pause of `gap_minutes` ends a session. Same rows.
 
-    A session is named after its user and first moment. One that an earlier take began, as `history` (events accepted before, with all
-    columns of `accepted`) knows, goes on; none of those is renamed, whatever comes before it now.
+    A session is named after its user and first moment. One that an earlier take began, as `history` (events accepted before) knows, goes
+    on; none of those is renamed, whatever comes before it now.
     """
     told = accepted.withColumn("_is_new", F.lit(True))
     if history is not None:
-        before = history.join(accepted.select("user_id"), "user_id", "left_semi").select(*accepted.columns)
-        told = told.unionByName(before.withColumn("_is_new", F.lit(False)))
+        before = history.join(accepted.select("user_id"), "user_id", "left_semi")
+        told = told.unionByName(
+            before.select("user_id", "occurred_at", "event_id", "session_id", F.lit(False).alias("_is_new")), allowMissingColumns=True
+        )
     moments = Window.partitionBy("user_id").orderBy("occurred_at", "event_id")
     pause = F.unix_seconds("occurred_at") - F.lag(F.unix_seconds("occurred_at")).over(moments)
     made = F.concat(F.lit(_GAP), F.lower(F.hex(F.xxhash64("user_id", "occurred_at"))))
@@ -117,18 +122,18 @@ def add_sessions(accepted: DataFrame, gap_minutes: int, history: DataFrame | Non
     return filled.where("_is_new").drop("_begins", "_is_new")
 
 
-def bot_days(identified: DataFrame, settings: EventsSettings, history: DataFrame | None = None) -> DataFrame:
+def bot_days(identified: DataFrame, settings: EventsSettings, history: DataFrame | None = None, has_own_ids: bool = False) -> DataFrame:
     """Days of `identified` records on which a user acts like a machine: user_day, the key.
 
-    `history`: events accepted before, which are part of what a user did on a day. Of the days with at least `bot_min_events` events: more
-    than `bot_events_per_hour` an hour over the time they span, or gaps between events that hardly vary (deviation under `bot_regularity` of
-    their mean), or half of the gaps under `bot_dwell_seconds` (so a burst is seen among all else the user did that day). A purchase counts
-    once an order.
+    `history`: events accepted before on those days, which are part of what a user did. Of the days with at least `bot_min_events` events:
+    more than `bot_events_per_hour` an hour over the time they span, or gaps between events that hardly vary (deviation under
+    `bot_regularity` of their mean), or half of the gaps under `bot_dwell_seconds` (so a burst is seen among all else the user did that
+    day). A purchase counts once an order.
     """
     columns = ("user_day", "act", "occurred_at")
     moments = identified.where(F.col("user_day").isNotNull()).select(*columns, F.lit(True).alias("_is_new"))
     if history is not None:
-        moments = moments.unionByName(history.withColumns(_user_day_and_act()).select(*columns, F.lit(False).alias("_is_new")))
+        moments = moments.unionByName(history.withColumns(_user_day_and_act(has_own_ids)).select(*columns, F.lit(False).alias("_is_new")))
     counted = moments.groupBy("user_day").agg(F.count("*").alias("_count"), F.max("_is_new").alias("_has_new"))
     busy = counted.where((F.col("_count") >= settings.bot_min_events) & F.col("_has_new")).select("user_day")
     ordered = Window.partitionBy("user_day").orderBy("occurred_at", "act")

@@ -1,6 +1,6 @@
 """Raw records with the reasons they are at fault for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -50,22 +50,25 @@ def judge(
     rules: Sequence[Rule],
     settings: EventsSettings,
     is_price_given: bool = True,
+    has_own_ids: bool = False,
 ) -> Judged:
     """Raw records with identity and reasons, computed now. Same rows.
 
     `known`: events accepted before, of which those of the days near are looked at; None: there are none. `is_price_given`: whether the
-    source has prices at all. Who is a bot shows in all that a user did on a day, so the rules that speak of it are asked of what is kept.
+    source has prices at all; `has_own_ids`: ids of events, too. Who is a bot shows in all that a user did on a day, so the rules that speak
+    of it are asked of what is kept.
     """
     last = [rule for rule in rules if _IS_BOT in rule.broken.lower()]
     asked_last = [name for name in _FACTS.fieldNames() if any(name in rule.broken.lower() for rule in last)]
     kept = frames.settle_many(
-        add_facts(add_identity(received), users, items, settings)
+        add_facts(add_identity(received, has_own_ids), users, items, settings)
         .withColumn("is_price_given", F.lit(is_price_given))
         .transform(expectations.add_reasons, [rule for rule in rules if rule not in last])
         .drop(*[name for name in _FACTS.fieldNames() if name not in asked_last])
     )
-    history = None if known is None else known.where(F.col("occurred_on").isin(_days_near(kept, settings.days_near)))
-    bots = frames.settle_few(bot_days(kept, settings, history).withColumn(_IS_BOT, F.lit(True)))
+    days = [] if known is None else _days(kept)
+    history, of_days = (None if known is None else known.where(F.col("occurred_on").isin(_near(days, n))) for n in (settings.days_near, 0))
+    bots = frames.settle_few(bot_days(kept, settings, of_days, has_own_ids).withColumn(_IS_BOT, F.lit(True)))
     judged = (
         kept.join(bots, "user_day", "left")
         .withColumn(_IS_BOT, F.coalesce(_IS_BOT, F.lit(False)))
@@ -75,7 +78,11 @@ def judge(
     return Judged(judged, history)
 
 
-def _days_near(records: DataFrame, around: int) -> list[date]:
-    """Days of the sound ones of `records`, and as many as `around` on either side of each."""
-    found = records.where(F.size("reasons") == 0).select("occurred_on").distinct().collect()
-    return sorted({row["occurred_on"] + timedelta(days=number) for row in found for number in range(-around, around + 1)})
+def _days(records: DataFrame) -> list[date]:
+    """Days of the sound ones of `records`."""
+    return [row["occurred_on"] for row in records.where(F.size("reasons") == 0).select("occurred_on").distinct().collect()]
+
+
+def _near(days: Collection[date], around: int) -> list[date]:
+    """`days`, and as many as `around` on either side of each."""
+    return sorted({day + timedelta(days=number) for day in days for number in range(-around, around + 1)})

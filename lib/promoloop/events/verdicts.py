@@ -1,5 +1,6 @@
 """Each record's verdict: accepted, rejected with all its reasons, or duplicate; and the rows each verdict makes."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -115,7 +116,8 @@ def gate(verdicts: DataFrame, counts: Sequence[Row], before: DataFrame, rules: S
         if expectations.is_too_many(row["rows_received"], row["rows_rejected"], row["reasons"], settings.max_rejected_share, rules):
             reason = expectations.worst(row["reasons"], rules)
             shown = examples(verdicts, row["batch_id"], reason)
-            raise expectations.stopped(f"batch {row['batch_id']}", row.asDict(), settings.max_rejected_share, reason, shown)
+            advice = _how_to_let_in(row["batch_id"], settings)
+            raise expectations.stopped(f"batch {row['batch_id']}", row.asDict(), settings.max_rejected_share, reason, shown, advice)
     named = before.where(F.col("batch_id").isin([row["batch_id"] for row in counts])).select("batch_id").distinct()
     known = {row["batch_id"] for row in named.collect()}
     usual = drift.usual(before).collect()
@@ -127,10 +129,13 @@ def gate(verdicts: DataFrame, counts: Sequence[Row], before: DataFrame, rules: S
     for row, facts, reasons in zip(whole, compared, broken, strict=True):
         if reasons:
             said = ", ".join(f"{name} {value:.3g}" for name, value in facts.items() if value is not None)
-            raise UserError(
-                f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reasons[0]}' broke: {said}; where it is as it should be, "
-                f"let it in: --set 'events.let_in=[\"{row['batch_id']}\"]'"
-            )
+            broke = f"batch {row['batch_id']}: {row['rows_accepted']} events, rule '{reasons[0]}' broke: {said}"
+            raise UserError(f"{broke}; {_how_to_let_in(row['batch_id'], settings)}")
+
+
+def _how_to_let_in(batch_id: str, settings: EventsSettings) -> str:
+    named = json.dumps(sorted({*settings.let_in, batch_id}))
+    return f"where it is as it should be, let it in: --set 'events.let_in={named}'"
 
 
 def require_fresh(events: DataFrame, as_of: date) -> None:

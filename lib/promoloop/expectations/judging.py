@@ -38,12 +38,13 @@ def is_too_many(received: int, rejected: int, reasons: Mapping[str, int], max_sh
     return rejected > max_share * received or any(reasons.get(rule.reason) for rule in rules if rule.is_critical)
 
 
-def stopped(name: str, counts: Mapping[str, Any], max_share: float, reason: str, examples: Sequence[str]) -> UserError:
-    """The error that stops a run: it names the batch, the rule, its rows, and examples."""
+def stopped(name: str, counts: Mapping[str, Any], max_share: float, reason: str, examples: Sequence[str], advice: str = "") -> UserError:
+    """The error that stops a run: it names the batch, the rule, its rows, and examples, and says what may be done."""
     received, rejected = counts["rows_received"], counts["rows_rejected"]
     return UserError(
         f"{name}: {rejected} of {received} rows rejected ({rejected / max(received, 1):.1%}, events.max_rejected_share is "
         f"{max_share:.1%}); rule '{reason}' broke on {counts['reasons'][reason]} rows, such as {'; '.join(examples)}"
+        f"{advice and '; '}{advice}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from promoloop.privacy.keys import Key, load_key, load_new_key, load_vault_key
 from promoloop.privacy.pseudonyms import about, lines_naming, pseudonym_of, pseudonymise, pseudonymise_all, wrap, wrap_all
-from promoloop.privacy.ring import finished, is_under, key_in_use, key_of_ring, started
+from promoloop.privacy.ring import finished, is_under, key_in_use, key_of_ring, refuse_unfinished, started
 from promoloop.privacy.vault import add_sealed, reseal, sealed_under, unsealed
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "pseudonym_of",
     "pseudonymise",
     "pseudonymise_all",
+    "refuse_unfinished",
     "reseal",
     "sealed_under",
     "started",

@@ -62,8 +62,10 @@ def reseal(vault: DataFrame, newer: bytes, secret: bytes) -> DataFrame:
 
 def sealed_under(vault: DataFrame, secret: bytes) -> None:
     """Raise UserError where any row of the vault is sealed under another secret than `secret`."""
-    if not vault.where(F.col("key_mark") != mark_of(secret)).isEmpty():
-        raise UserError("privacy.vault_key: not the key the vault was sealed with")
+    marks = {row["key_mark"] for row in vault.select("key_mark").distinct().collect()}
+    if marks - {mark_of(secret)}:
+        several = f" (it holds rows of {len(marks)} keys: forget those users, or remove the vault and send the users again)"
+        raise UserError(f"privacy.vault_key: not the key the vault was sealed with{several if len(marks) > 1 else ''}")
 
 
 def _opened(pseudonym: Column, sealed: Column, secret: bytes) -> Column:

@@ -21,7 +21,7 @@ class EventsSettings(Section):
 
     max_rejected_share: float = Field(ge=0, le=1, description="Share of a batch that may be rejected before the run stops")
     let_in: list[str] = Field(default=[], description="Batches that somebody looked at and that no gate is to stop")
-    days_near: int = Field(ge=0, description="Days on either side of a new event's in which no other may have its id")
+    days_near: int = Field(ge=1, description="Days on either side of a new event's that are looked at for its id and its session")
     session_gap_minutes: int = Field(ge=1, description="A pause this long ends a session, where the source has none")
     max_quantity: int = Field(ge=1, description="Most units of one purchase, in categories without a limit of their own")
     max_quantity_of: dict[str, Annotated[int, Field(ge=1)]] = Field(default={}, description="Most units of one purchase, by category")

@@ -24,8 +24,8 @@ _PHONE = "|".join(_PHONES)
 _OFFSET = r"(Z|UTC|GMT|(:\d\d|[T ]\d{4,6})([.,]\d+)?( ?[AaPp][Mm])? ?(UTC|GMT|UT)?[+-]\d\d(:?\d\d)?)$"
 # words in names of fields that say who somebody is or where: what such a field holds has no pattern of its own
 _WHO = (
-    r"name|mail|phone|mobile|\btel|addr|street|city|zip|post_?(al|code)|birth|customer|client|person|contact|recipient"
-    r"|strasse|kunde|geburt|pr[eé]nom|\bnom\b|adresse"
+    r"name|mail|phone|mobile|(?<![a-z])tel|addr|street|city|zip|post_?(al|code)|birth|customer|client|person|contact|recipient"
+    r"|stra(ss|ß)e|kunde|geburt|pr[eé]nom|(?<![a-z])nom(?![a-z])|adresse"
 )
 _NEW = "new"
 _UNREAD = "unread"
@@ -184,7 +184,7 @@ def _rescued(files: Files, failed: Mapping[str, Column]) -> Column:
 
 def _new_text(name: Column, text: Column) -> Column:
     """`text` of a new field, or its shape where the field, or one within it, is named as those of persons are."""
-    is_of_person = F.rlike(name, F.lit(rf"(?i)({_WHO})")) | F.rlike(text, F.lit(rf'(?i)"[^"]*({_WHO})[^"]*"\s*:'))
+    is_of_person = F.rlike(name, F.lit(rf"(?iu)({_WHO})")) | F.rlike(text, F.lit(rf'(?iu)"[^"]*({_WHO})[^"]*"\s*:'))
     return F.when(is_of_person, _shape(text)).otherwise(text)
 
 

@@ -12,7 +12,7 @@ from promoloop.sources.columns import records_schema
 
 _PLACE = ("received_at", "batch_id", "source_file", "row_number")
 _REUSED = "is_key_reused"
-_STATED_SINCE = "stated by another record since"
+_KNOWN = "known already, by another record: send what is to count in a new file"
 _ONCE = ("promotions", "past_offers")  # of these a batch states each one once; of users and items it may state changes
 
 
@@ -57,12 +57,12 @@ def received_again(rejected: DataFrame, schema: T.StructType) -> DataFrame:
     return rejected.select(*_PLACE, F.from_json("record", stated.simpleString()).alias("_record")).select(*_PLACE, "_record.*")
 
 
-def released(judged: DataFrame, known: DataFrame, key: str) -> DataFrame:
-    """Rows for the table that `known` is: of each key that it has not, or has a placeholder of, the last sound record; grain: key.
+def released(judged: DataFrame, known: DataFrame, key: str, has_placeholders: bool) -> DataFrame:
+    """Rows for the table that `known` is: of each key that it has not the last sound record; grain: key.
 
-    What is known came later than what was rejected, or at a time nobody remembers.
+    When what is known was said is not remembered, so it stays. `has_placeholders`: a row of which nothing is known counts as none.
     """
-    there = known.where(~_is_placeholder(known.schema, key)).select(key)
+    there = (known.where(~_is_placeholder(known.schema, key)) if has_placeholders else known).select(key)
     sound = judged.where(F.size("reasons") == 0).join(there, key, "left_anti")
     return keep_current(sound, key, known.columns)
 
@@ -71,7 +71,7 @@ def still_refused(judged: DataFrame, now: DataFrame, key: str) -> DataFrame:
     """Records that stay in quarantine, with reasons: all but those that say what the table, as it is `now`, says. Same columns."""
     said = now.select(key, F.struct(*now.columns).alias("_said"))
     says_else = ~F.struct(*now.columns).eqNullSafe(F.col("_said"))
-    reasons = F.when((F.size("reasons") == 0) & says_else, F.array(F.lit(f"{key}: {_STATED_SINCE}"))).otherwise(F.col("reasons"))
+    reasons = F.when((F.size("reasons") == 0) & says_else, F.array(F.lit(f"{key}: {_KNOWN}"))).otherwise(F.col("reasons"))
     return judged.join(said, key, "left").withColumn("reasons", reasons).where(F.size("reasons") > 0).drop("_said")
 
 

@@ -261,10 +261,15 @@ def replace_run(rows: DataFrame, settings: Settings, table: Table, run_id: str) 
 
 def replace_runs(rows: DataFrame, settings: Settings, table: Table, run_ids: Collection[str]) -> int:
     """Replace all rows of `run_ids` by `rows`, in one atomic write; return rows written. Without any, the table is as it was."""
-    if not run_ids:
+    return replace_named(rows, settings, table, "run_id", run_ids)
+
+
+def replace_named(rows: DataFrame, settings: Settings, table: Table, column: str, values: Collection[str]) -> int:
+    """Replace all rows with one of `values` in `column` by `rows`, in one atomic write; return rows written. Without any, it stays."""
+    if not values:
         create(rows.sparkSession, settings, table)
         return 0
-    return _replace_where(rows, settings, table, f"run_id IN ({', '.join(map(_quoted, run_ids))})")
+    return _replace_where(rows, settings, table, f"`{column}` IN ({', '.join(map(_quoted, values))})")
 
 
 def _quoted(text: str) -> str:
