@@ -27,7 +27,6 @@ from promoloop.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLLOWED = {"ingest_events": ("clean_events",)}  # what must come out the same, too, of what was left
-DURATIONS = ("seconds_per_pass",)
 
 
 def assignments(folder: Path, landing: Path) -> list[str]:
@@ -63,7 +62,7 @@ def hashes(folders: Sequence[Path], landing: Path) -> list[dict[str, int]]:
 
 def _hashes(spark: SparkSession, settings: Settings) -> dict[str, int]:
     written = [table for table in tables.TABLES if tables.exists(spark, settings, table)]
-    contents = {table.name: tables.read(spark, settings, table).drop(*DURATIONS) for table in written}
+    contents = {table.name: tables.read(spark, settings, table).drop(*tables.DURATIONS) for table in written}
     kept = privacy.unsealed(tables.read(spark, settings, tables.VAULT), privacy.load_vault_key(settings))
     return {name: tables.content_hash(rows) for name, rows in {**contents, tables.VAULT.name: kept}.items()}
 

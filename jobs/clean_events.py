@@ -35,7 +35,9 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         users, items = (_as_it_was(spark, settings, table, inputs.get(table.name)) for table in (tables.USERS, tables.ITEMS))
         had_events = tables.EVENTS.name in inputs if inputs else tables.exists(spark, settings, tables.EVENTS)
         known = _as_it_was(spark, settings, tables.EVENTS, inputs.get(tables.EVENTS.name)) if had_events else None
-        judged = events.judge(received, known, users, items, rules, settings.events, "price" in given, mapping.has_own_ids)
+        judged = events.judge(
+            received, known, users, items, rules, settings.events, is_price_given="price" in given, has_own_ids=mapping.has_own_ids
+        )
         verdicts = events.add_verdicts(judged.records, judged.history, mapping.has_own_ids)
         counts = events.per_batch(verdicts, rules, take).collect()
         before = tables.read_or_empty(spark, settings, tables.BATCHES)  # anew: the last take of this run may have been of the same batch

@@ -11,8 +11,6 @@ from promoloop.launch import Outcome
 from promoloop.offers import forms
 from promoloop.settings import Settings
 
-_ENTITIES = {entity: table for entity, table in sources.TABLES.items() if entity != "events"}
-
 
 def run(spark: SparkSession, settings: Settings) -> Outcome:
     """Take the source's new files: pseudonymise at once, keep events as received, keep entities current.
@@ -41,7 +39,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
             written["events"] += tables.append_once(raw, settings, tables.RAW_EVENTS, name, number)
 
     def keep_entities(arrived: DataFrame, files: sources.Files, name: str, number: int) -> None:
-        table = _ENTITIES[files.entity]
+        table = sources.ENTITIES[files.entity]
         is_vaulted = keeps_vault and bool(files.vault)
         records = sources.read_columns(arrived, files, table.schema, settings.run.as_of, is_vaulted)
         records = records.transform(sources.add_is_key_reused, table.name, table.key[0])
@@ -82,7 +80,7 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
         if files.entity == "events" and name not in begun and (gone or files.files not in followed):
             sources.refuse_taken(spark, files, folder, tables.read_or_empty(spark, settings, tables.RAW_EVENTS), gone)
     sources.wait_for([keep(files, name) for files, name in named])
-    for entity, table in _ENTITIES.items():
+    for entity, table in sources.ENTITIES.items():
         wanted = [files.files for files in mapping.sets if files.entity == entity]
         if wanted and table in (tables.USERS, tables.ITEMS) and not tables.exists(spark, settings, table):
             raise UserError(f"no files of {entity}: nothing matches {' or '.join(map(repr, wanted))} below {folder}")

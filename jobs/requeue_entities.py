@@ -16,12 +16,12 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
 
     Of users every row counts as known, also one that says no more than a placeholder: it may be of one who took a consent back.
     """
-    privacy.refuse_unfinished(tables.read_or_empty(spark, settings, tables.KEY_RING))
+    privacy.refuse_unfinished(tables.read_or_empty(spark, settings, tables.KEY_RING).collect())
     rejected = tables.read_or_empty(spark, settings, tables.ENTITIES_REJECTED)
     waiting = {row["table_name"] for row in rejected.select("table_name").distinct().collect()}
     released: dict[str, int] = {}
     left: list[DataFrame] = []
-    for table in (table for entity, table in sources.TABLES.items() if entity != "events" and table.name in waiting):
+    for table in (table for table in sources.ENTITIES.values() if table.name in waiting):
         (key,) = table.key
         rules = expectations.load_rules(spark, table.name, sources.records_schema(table.schema))
         received = sources.received_again(rejected.where(F.col("table_name") == table.name), table.schema)

@@ -10,7 +10,7 @@ from promoloop.settings import Settings
 
 def run(spark: SparkSession, settings: Settings) -> Outcome:
     """Judge the quarantine by today's rules, users and items. What is sound now becomes events; the rest stays, with today's reasons."""
-    privacy.refuse_unfinished(tables.read_or_empty(spark, settings, tables.KEY_RING))
+    privacy.refuse_unfinished(tables.read_or_empty(spark, settings, tables.KEY_RING).collect())
     users, items = tables.read(spark, settings, tables.USERS), tables.read(spark, settings, tables.ITEMS)
     rules = expectations.load_rules(spark, "events", events.judged_schema(tables.RAW_EVENTS.schema))
     mapping = sources.load_mapping(settings.source.name)
@@ -18,7 +18,9 @@ def run(spark: SparkSession, settings: Settings) -> Outcome:
     version = tables.version(spark, settings, tables.EVENTS_REJECTED)
     received = events.received_again(tables.read(spark, settings, tables.EVENTS_REJECTED), tables.RAW_EVENTS.schema)
     known = tables.read_or_empty(spark, settings, tables.EVENTS)
-    judged = events.judge(received, known, users, items, rules, settings.events, "price" in given, mapping.has_own_ids)
+    judged = events.judge(
+        received, known, users, items, rules, settings.events, is_price_given="price" in given, has_own_ids=mapping.has_own_ids
+    )
     found = events.add_verdicts(judged.records, judged.history, mapping.has_own_ids)
     # those a run that was killed released already: they are events, and only have to leave the quarantine
     done = known.select("record_id", "event_id").distinct().withColumn("_is_released", F.lit(True))

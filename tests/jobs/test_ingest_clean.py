@@ -37,6 +37,12 @@ def hashes(spark: SparkSession, settings: Settings) -> dict[str, int]:
     return {table.name: tables.content_hash(tables.read(spark, settings, table)) for table in written}
 
 
+def forget_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the source had no sessions."""
+    given = sources.Mapping.given_columns
+    monkeypatch.setattr(sources.Mapping, "given_columns", lambda mapping, entity: given(mapping, entity) - {"session_id"})
+
+
 def test_a_shop_of_nobody_and_a_log_of_nothing(spark: SparkSession, settings: Settings) -> None:
     landing = Path(settings.paths.landing)
     shop_files.write(landing, "events")
@@ -256,8 +262,7 @@ def test_what_earlier_takes_accepted_of_a_day_counts(
     settings = settings_with("events.max_rejected_share=0.9", "privacy.has_vault=false")
     landing = Path(settings.paths.landing)
     shop_files.write_known(landing)
-    given = sources.Mapping.given_columns
-    monkeypatch.setattr(sources.Mapping, "given_columns", lambda mapping, entity: given(mapping, entity) - {"session_id"})
+    forget_sessions(monkeypatch)
     every = settings.events.bot_min_events * 2 // 3
     noon = datetime(2026, 1, 2, 12)
     for take in range(2):
@@ -289,8 +294,7 @@ def test_requeue_releases_what_is_sound_now_and_forget_leaves_no_trace(
         {"event_id": "new", "user": "u4", "session": None},
         {"event_id": "bad", "user": "u4", "item": None},
     )
-    given = sources.Mapping.given_columns  # as if the source had no sessions
-    monkeypatch.setattr(sources.Mapping, "given_columns", lambda mapping, entity: given(mapping, entity) - {"session_id"})
+    forget_sessions(monkeypatch)
     ingest.run(spark, settings)
     clean.run(spark, settings)
     shop_files.write(landing, "users", {"user": "u4"}, batch="2026-01-11_2026-01-12")

@@ -63,4 +63,4 @@ def test_each_table_has_one_writer_in_the_loop() -> None:
     assert {table: by for table, by in writers.items() if len(by) > 1} == {}
 
 
-_WRITES = {"append_once", "merge", "replace_day", "replace_run", "replace_runs", "replace_table"}
+_WRITES = {"append_once", "merge", "replace_day", "replace_named", "replace_run", "replace_runs", "replace_table"}

@@ -17,7 +17,6 @@ from promoloop.expectations import Rule
 from promoloop.settings import Settings
 
 ingest, requeue = job("ingest_events"), job("requeue_entities")
-WRONG = "item_id: not one of ours"
 KNOWN = "item_id: known already, by another record: send what is to count in a new file"
 
 
@@ -33,13 +32,8 @@ def test_what_is_sound_now_is_released_and_what_was_stated_since_stays(
     shop_files.write(landing, "promotions", *twice, name="part-1")
     shop_files.write(landing, "items", {"item": "i2", "price": 21.5}, batch="2026-01-11_2026-01-12")  # said later of the same
     shop_files.write(landing, "events", {"event_id": "e1", "item": "i2"})
-    load = expectations.load_rules
-
-    def too_strict(spark: SparkSession, name: str, *schema: Any) -> list[Rule]:
-        return [*load(spark, name, *schema), *([Rule(WRONG, "item_id IN ('i2', 'i3')")] if name == "items" else [])]
-
     with monkeypatch.context() as patched:
-        patched.setattr(expectations, "load_rules", too_strict)
+        be_too_strict(patched, "items", Rule("item_id: not one of ours", "item_id IN ('i2', 'i3')"))
         ingest.run(spark, settings)
     shop_files.write(landing, "items", {"item": "i3", "price": 33.0}, batch="2026-01-12_2026-01-13")
     ingest.run(spark, settings)
@@ -68,13 +62,8 @@ def test_a_consent_taken_back_is_not_given_again_by_an_older_record(
     landing = Path(settings.paths.landing)
     shop_files.write_known(landing)
     shop_files.write(landing, "events", {"event_id": "e1"})
-    load = expectations.load_rules
-
-    def too_strict(spark: SparkSession, name: str, *schema: Any) -> list[Rule]:
-        return [*load(spark, name, *schema), *([Rule("age_band: wrong", "age_band = '35-44'")] if name == "users" else [])]
-
     with monkeypatch.context() as patched:
-        patched.setattr(expectations, "load_rules", too_strict)
+        be_too_strict(patched, "users", Rule("age_band: wrong", "age_band = '35-44'"))
         ingest.run(spark, settings)
     nothing = dict.fromkeys(("birth_year", "gender", "region", "occupation", "income", "joined", "channels", "consent"))
     shop_files.write(landing, "users", {"user": "u1", **nothing}, batch="2026-01-11_2026-01-12")
@@ -91,6 +80,15 @@ def test_nothing_is_released_amid_a_rekeying(spark: SparkSession, tmp_path: Path
         tables.replace_table(rows(spark, tables.KEY_RING, *ring), settings, tables.KEY_RING)
         with pytest.raises(UserError, match="re-keying is unfinished") if told else nullcontext():
             requeue.run(spark, settings)
+
+
+def be_too_strict(monkeypatch: pytest.MonkeyPatch, suite: str, rule: Rule) -> None:
+    load = expectations.load_rules
+
+    def with_rule(spark: SparkSession, name: str, *schema: Any) -> list[Rule]:
+        return [*load(spark, name, *schema), *([rule] if name == suite else [])]
+
+    monkeypatch.setattr(expectations, "load_rules", with_rule)
 
 
 def prices(spark: SparkSession, settings: Settings) -> dict[str, float | None]:

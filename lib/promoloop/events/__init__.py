@@ -1,7 +1,7 @@
 """Raw records to events: facts about them, rules, repeats, verdicts."""
 
 from promoloop.events.facts import CONTENT, add_facts, add_identity, bot_days, renew_identity
-from promoloop.events.judging import Judged, judge, judged_schema
+from promoloop.events.judging import judge, judged_schema
 from promoloop.events.verdicts import (
     Totals,
     accepted,
@@ -16,7 +16,6 @@ from promoloop.events.verdicts import (
 
 __all__ = [
     "CONTENT",
-    "Judged",
     "Totals",
     "accepted",
     "add_facts",

@@ -31,32 +31,23 @@ def made_id() -> Column:
     return F.concat(F.lit(NO_ID), F.hex("fingerprint"))
 
 
-def add_identity(received: DataFrame, has_own_ids: bool = False) -> DataFrame:
-    """Add record_id (where it came from), fingerprint (what it says), occurred_on, user_day, act; fill event_id where the source has none.
+def add_identity(received: DataFrame) -> DataFrame:
+    """Add record_id (where it came from), fingerprint (what it says), occurred_on, user_day; fill event_id where the source has none.
 
     Same rows. Two records with one fingerprint say the same thing, whatever their event_id: the natural key. user_day stands for user and
-    day in eight bytes, and is null where one of them is; of n of them two are one by chance with a probability of n² / 2⁶⁵. act stands for
-    the order of a purchase (or its moment: the lines of an order are bought at one), and else for the event: by its id if the source
-    `has_own_ids`, or by what it says, so that one sent again under another id was done once.
+    day in eight bytes, and is null where one of them is; of n of them two are one by chance with a probability of n² / 2⁶⁵.
     """
     return (
         received.withColumn("record_id", F.xxhash64("batch_id", "source_file", "row_number"))
         .withColumn("fingerprint", _fingerprint(F.col("session_id")))
         .withColumn("event_id", F.coalesce("event_id", made_id()))
         .withColumn("occurred_on", F.to_date("occurred_at"))
-        .withColumns(_user_day_and_act(has_own_ids))
+        .withColumn("user_day", _user_day())
     )
 
 
-def _user_day_and_act(has_own_ids: bool) -> dict[str, Column]:
-    is_whose_and_when = F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull()
-    order = F.coalesce("order_id", F.col("occurred_at").cast("string"))
-    return {
-        "user_day": F.when(is_whose_and_when, F.xxhash64("user_id", "occurred_on")),
-        "act": F.when(F.col("event_type") == "purchase", F.xxhash64(order)).otherwise(
-            F.xxhash64("event_id") if has_own_ids else F.col("fingerprint")
-        ),
-    }
+def _user_day() -> Column:
+    return F.when(F.col("user_id").isNotNull() & F.col("occurred_at").isNotNull(), F.xxhash64("user_id", "occurred_on"))
 
 
 def renew_identity(accepted: DataFrame) -> DataFrame:
@@ -128,12 +119,15 @@ def bot_days(identified: DataFrame, settings: EventsSettings, history: DataFrame
     `history`: events accepted before on those days, which are part of what a user did. Of the days with at least `bot_min_events` events:
     more than `bot_events_per_hour` an hour over the time they span, or gaps between events that hardly vary (deviation under
     `bot_regularity` of their mean), or half of the gaps under `bot_dwell_seconds` (so a burst is seen among all else the user did that
-    day). A purchase counts once an order.
+    day). A purchase counts once an order (or its moment: the lines of an order are bought at one), any other event once: by its id if the
+    source `has_own_ids`, or by what it says, whatever id it is sent again under.
     """
-    columns = ("user_day", "act", "occurred_at")
-    moments = identified.where(F.col("user_day").isNotNull()).select(*columns, F.lit(True).alias("_is_new"))
+    order = F.coalesce("order_id", F.col("occurred_at").cast("string"))
+    event = F.xxhash64("event_id") if has_own_ids else F.col("fingerprint")
+    act = F.when(F.col("event_type") == "purchase", F.xxhash64(order)).otherwise(event).alias("act")
+    moments = identified.where(F.col("user_day").isNotNull()).select("user_day", act, "occurred_at", F.lit(True).alias("_is_new"))
     if history is not None:
-        moments = moments.unionByName(history.withColumns(_user_day_and_act(has_own_ids)).select(*columns, F.lit(False).alias("_is_new")))
+        moments = moments.union(history.select(_user_day().alias("user_day"), act, "occurred_at", F.lit(False).alias("_is_new")))
     counted = moments.groupBy("user_day").agg(F.count("*").alias("_count"), F.max("_is_new").alias("_has_new"))
     busy = counted.where((F.col("_count") >= settings.bot_min_events) & F.col("_has_new")).select("user_day")
     ordered = Window.partitionBy("user_day").orderBy("occurred_at", "act")

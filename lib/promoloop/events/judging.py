@@ -61,19 +61,22 @@ def judge(
     last = [rule for rule in rules if _IS_BOT in rule.broken.lower()]
     asked_last = [name for name in _FACTS.fieldNames() if any(name in rule.broken.lower() for rule in last)]
     kept = frames.settle_many(
-        add_facts(add_identity(received, has_own_ids), users, items, settings)
+        add_facts(add_identity(received), users, items, settings)
         .withColumn("is_price_given", F.lit(is_price_given))
         .transform(expectations.add_reasons, [rule for rule in rules if rule not in last])
         .drop(*[name for name in _FACTS.fieldNames() if name not in asked_last])
     )
-    days = [] if known is None else _days(kept)
-    history, of_days = (None if known is None else known.where(F.col("occurred_on").isin(_near(days, n))) for n in (settings.days_near, 0))
+    history = of_days = None
+    if known is not None:
+        days = _days(kept)
+        history = known.where(F.col("occurred_on").isin(_near(days, settings.days_near)))
+        of_days = history.where(F.col("occurred_on").isin(days))
     bots = frames.settle_few(bot_days(kept, settings, of_days, has_own_ids).withColumn(_IS_BOT, F.lit(True)))
     judged = (
         kept.join(bots, "user_day", "left")
         .withColumn(_IS_BOT, F.coalesce(_IS_BOT, F.lit(False)))
         .transform(expectations.add_reasons, last)
-        .drop(*asked_last, "user_day", "act")
+        .drop(*asked_last, "user_day")
     )
     return Judged(judged, history)
 

@@ -7,7 +7,7 @@ the file of the old. Before the first re-keying there is no ring.
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, Row
@@ -28,19 +28,15 @@ def key_in_use(settings: Settings, ring: DataFrame) -> Key:
     return key_of_ring(settings, [row.asDict() for row in ring.collect()])
 
 
-def refuse_unfinished(ring: DataFrame) -> None:
-    """Raise UserError where a re-keying is unfinished: of two tables one may be under the next key, and the other not."""
-    _refuse_unfinished([row.asDict() for row in ring.collect()])
-
-
-def _refuse_unfinished(rows: Sequence[Mapping[str, Any]]) -> None:
+def refuse_unfinished(rows: Iterable[Mapping[str, Any] | Row]) -> None:
+    """Raise UserError where, by the ring's `rows`, a re-keying is unfinished: one table may be under the next key, and another not."""
     if any(not row["is_complete"] for row in rows):
         raise UserError("a re-keying is unfinished: run promoloop rekey again, with the same --new-key")
 
 
 def key_of_ring(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> Key:
     """`key_in_use` of the ring's rows."""
-    _refuse_unfinished(rows)
+    refuse_unfinished(rows)
     return _key_of(settings, rows)
 
 

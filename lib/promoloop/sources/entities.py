@@ -36,13 +36,16 @@ def placeholders(records: DataFrame, key: str, schema: T.StructType) -> DataFram
 
     Insert them where the key is new and nowhere else: the real entity, whenever it comes, is merged over its placeholder.
     """
-    bare = {field.name: _nothing(field) for field in schema if field.name != key}
     named = records.where(F.col(key).isNotNull()).select(key).distinct()
-    return named.withColumns(bare).select(*schema.fieldNames())
+    return named.withColumns(_bare(schema, key)).select(*schema.fieldNames())
 
 
 def _is_placeholder(schema: T.StructType, key: str) -> Column:
-    return reduce(Column.__and__, (F.col(field.name).eqNullSafe(_nothing(field)) for field in schema if field.name != key))
+    return reduce(Column.__and__, (F.col(name).eqNullSafe(nothing) for name, nothing in _bare(schema, key).items()))
+
+
+def _bare(schema: T.StructType, key: str) -> dict[str, Column]:
+    return {field.name: _nothing(field) for field in schema if field.name != key}
 
 
 def _nothing(field: T.StructField) -> Column:

@@ -20,7 +20,8 @@ from promoloop.tables import ITEMS, PAST_OFFERS, PROMOTIONS, RAW_EVENTS, USERS
 
 Entity = Literal["events", "users", "items", "promotions", "past_offers"]
 EVENT_TYPES = ("view", "cart", "purchase", "review", "offer_view", "offer_redeem")
-TABLES = {"events": RAW_EVENTS, "users": USERS, "items": ITEMS, "promotions": PROMOTIONS, "past_offers": PAST_OFFERS}
+ENTITIES = {"users": USERS, "items": ITEMS, "promotions": PROMOTIONS, "past_offers": PAST_OFFERS}
+TABLES = {"events": RAW_EVENTS, **ENTITIES}
 """By entity, the table its records are for; of events as they were received."""
 PLACE = ("batch_id", "source_file", "row_number", "received_at")
 """Columns that say where a record lay and when it came: a mapping says them of a set, or not at all."""

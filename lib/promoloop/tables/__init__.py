@@ -11,7 +11,7 @@ from promoloop.tables.learned import (
     USER_PROFILES,
 )
 from promoloop.tables.lineage import settings_mark, versions_read
-from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, CAMPAIGN_DESIGNS, DESIGN_RESOURCES, EVALUATIONS, OFFERS
+from promoloop.tables.plan import ALLOCATION_RESOURCES, ALLOCATIONS, CAMPAIGN_DESIGNS, DESIGN_RESOURCES, DURATIONS, EVALUATIONS, OFFERS
 from promoloop.tables.shop import ITEMS, PAST_OFFERS, PROMOTIONS, USERS
 from promoloop.tables.store import (
     address,
@@ -82,6 +82,7 @@ __all__ = [
     "BATCHES",
     "CAMPAIGN_DESIGNS",
     "DESIGN_RESOURCES",
+    "DURATIONS",
     "ENTITIES_REJECTED",
     "EVALUATIONS",
     "EVENTS",

@@ -25,6 +25,8 @@ ALLOCATIONS = Table(
     clustering=("run_id",),
 )
 
+DURATIONS = ("seconds_per_pass",)  # columns that are never the same twice
+
 ALLOCATION_RESOURCES = Table(
     name="allocation_resources",
     grain="one resource of a plan; the row `plan` is the certificate of the whole",

@@ -22,7 +22,6 @@ from promoloop.settings import Settings
 from promoloop.tables import Table
 
 _TRAINED_FOR = {"train_profiles": "score_profiles", "train_recommender": "recommend_items"}
-_TIMED = ("seconds_per_pass",)  # a duration is never the same twice
 _BY_NAME = {table.name: table for table in tables.TABLES}
 
 
@@ -106,7 +105,7 @@ def _inputs(commits: dict[str, list[Row]]) -> dict[str, int]:
 
 
 def _rows_of_run(own: Settings, rows: DataFrame) -> DataFrame:
-    kept = rows.drop(*_TIMED)
+    kept = rows.drop(*tables.DURATIONS)
     if "run_id" in kept.columns:
         return kept.where(F.col("run_id") == own.run.run_id)
     return kept.where(F.col("as_of_on") == F.lit(own.run.as_of))
